@@ -1,0 +1,3 @@
+import type { Tf } from './tf.ts';
+
+export function registerWasmKernels(_tf: Tf): void {}
