@@ -1,0 +1,123 @@
+import type { EpochFigures, Measurement } from './measurement.ts';
+import type { CurveSummary } from './result.ts';
+
+/** The Measurements of one attempt at one Trial, by epoch. */
+export interface Curve {
+  readonly trial: number;
+  readonly attempt: number;
+  readonly attemptUID: string;
+  readonly epochs: readonly EpochFigures[];
+}
+
+/** Folds a log into the Curve of every trial that it mentions. Order and identical repeats do not matter; of two that
+ * conflict the earlier in the log stays. A Curve is one attempt's: the recorded one's, before that the one that began last.
+ * @param recorded attemptUID of each trial that has a record
+ */
+export function fold(
+  log: Iterable<Measurement>,
+  recorded: ReadonlyMap<number, string> = new Map(),
+): Map<number, Curve> {
+  const attempts = new Map<number, Map<string, Measurement[]>>();
+  const seen = new Set<string>();
+  for (const measurement of log) {
+    const { trial, attemptUID, epoch } = measurement;
+    const key = `${trial}/${attemptUID}/${epoch}`;
+    if (seen.has(key)) continue;
+    seen.add(key);
+    const ofTrial = getOrInsert(attempts, trial, () => new Map<string, Measurement[]>());
+    getOrInsert(ofTrial, attemptUID, () => []).push(measurement);
+  }
+
+  const curves = new Map<number, Curve>();
+  for (const [trial, byUID] of [...attempts].sort(([a], [b]) => a - b)) {
+    const uid = recorded.get(trial);
+    const measurements = uid === undefined ? latestAttempt(byUID.values()) : byUID.get(uid);
+    const [first] = measurements ?? [];
+    if (measurements && first) curves.set(trial, buildCurve(first, measurements));
+  }
+  return curves;
+}
+
+function buildCurve({ trial, attempt, attemptUID }: Measurement, measurements: readonly Measurement[]): Curve {
+  const epochs = measurements.map(figuresOf).sort((a, b) => a.epoch - b.epoch);
+  return { trial, attempt, attemptUID, epochs };
+}
+
+/** The highest attempt number; of several with the same, the one that the log mentions last. */
+function latestAttempt(attempts: Iterable<Measurement[]>): Measurement[] | undefined {
+  let latest: Measurement[] | undefined;
+  for (const attempt of attempts) {
+    if (!latest || (attempt[0]?.attempt ?? 0) >= (latest[0]?.attempt ?? 0)) latest = attempt;
+  }
+  return latest;
+}
+
+/** A Measurement without its address. */
+export function figuresOf({
+  sweep: _,
+  trial: __,
+  attempt: ___,
+  attemptUID: ____,
+  ...figures
+}: Measurement): EpochFigures {
+  return figures;
+}
+
+/** The validation losses smoothed by a centred median of three epochs, the window clipped at the ends (two: their mean).
+ * With fewer than three epochs nothing is smoothed. A loss of null counts as infinite.
+ */
+export function smoothLosses(epochs: readonly EpochFigures[]): number[] {
+  const losses = epochs.map((epoch) => epoch.validationLoss ?? Number.POSITIVE_INFINITY);
+  if (losses.length < 3) return losses;
+  return losses.map((_, at) => median(losses.slice(Math.max(0, at - 1), at + 2)));
+}
+
+/** Summarises a Curve for any thresholds and both checkpoint rules. Total: an empty curve is a summary too.
+ * @param epochsPlanned epochs that the sweep asked for
+ * @see architecture.md section 5, rules 1 and 2
+ */
+export function summarise(epochs: readonly EpochFigures[], epochsPlanned: number): CurveSummary {
+  const smoothed = smoothLosses(epochs);
+  const turn = indexOfLeast(smoothed);
+  const finiteOrNull = (value: number | undefined) => (value !== undefined && Number.isFinite(value) ? value : null);
+  return {
+    epochsPlanned,
+    epochsDone: epochs.length,
+    complete: epochs.length === epochsPlanned && epochs.every(({ epoch }, at) => epoch === at + 1),
+    diverged: epochs.some(({ trainLoss, validationLoss }) => trainLoss === null || validationLoss === null),
+    turningEpoch: turn === undefined ? null : (epochs[turn]?.epoch ?? null),
+    smoothedLossAtTurn: turn === undefined ? null : finiteOrNull(smoothed[turn]),
+    smoothedLossAtEnd: finiteOrNull(smoothed.at(-1)),
+    best: turn === undefined ? null : lowest(epochs.slice(Math.max(0, turn - 1), turn + 2)),
+    last: epochs.at(-1) ?? null,
+    rawBest: lowest(epochs),
+  };
+}
+
+/** The epoch of the lowest validation loss, the earlier of equals; null if none is finite. */
+function lowest(epochs: readonly EpochFigures[]): EpochFigures | null {
+  const at = indexOfLeast(epochs.map((epoch) => epoch.validationLoss ?? Number.POSITIVE_INFINITY));
+  return at === undefined ? null : (epochs[at] ?? null);
+}
+
+/** The first index of the least finite value. */
+function indexOfLeast(values: readonly number[]): number | undefined {
+  let least: number | undefined;
+  for (const [at, value] of values.entries()) {
+    if (Number.isFinite(value) && (least === undefined || value < (values[least] ?? value))) least = at;
+  }
+  return least;
+}
+
+function median(values: readonly number[]): number {
+  const [a = 0, b = a, c] = values.toSorted((x, y) => x - y);
+  return c === undefined ? (a + b) / 2 : b;
+}
+
+function getOrInsert<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  const known = map.get(key);
+  if (known !== undefined) return known;
+  const made = make();
+  map.set(key, made);
+  return made;
+}

@@ -1,0 +1,66 @@
+import Type, { type Static } from 'typebox';
+import { decode, encode } from './codec.ts';
+import { EpochFiguresSchema, MeasurementSchema } from './measurement.ts';
+
+/** Largest encoded result, in bytes: what a Pod's termination message holds. */
+export const MAX_RESULT_BYTES = 4096;
+
+const loss = Type.Union([Type.Number(), Type.Null()]);
+const closed = { additionalProperties: false } as const;
+
+/** What the verdict needs of a curve, for any thresholds and for both checkpoint rules. Losses in nats, null where one was not finite. */
+export const CurveSummarySchema = Type.Object(
+  {
+    epochsPlanned: Type.Integer({ minimum: 1 }),
+    epochsDone: Type.Integer({ minimum: 0, description: 'Epochs of the curve.' }),
+    complete: Type.Boolean({ description: 'The epochs are exactly 1..epochsPlanned.' }),
+    diverged: Type.Boolean({ description: 'A training or validation loss was not finite.' }),
+    turningEpoch: Type.Union([Type.Integer(), Type.Null()], {
+      description: 't*: the first epoch at which the smoothed validation loss is smallest.',
+    }),
+    smoothedLossAtTurn: loss,
+    smoothedLossAtEnd: loss,
+    best: Type.Union([EpochFiguresSchema, Type.Null()], { description: 'The epoch that BestEpoch keeps.' }),
+    last: Type.Union([EpochFiguresSchema, Type.Null()], { description: 'The last epoch, which LastEpoch keeps.' }),
+    rawBest: Type.Union([EpochFiguresSchema, Type.Null()], {
+      description: 'The lowest validation loss, not smoothed.',
+    }),
+  },
+  closed,
+);
+export type CurveSummary = Readonly<Static<typeof CurveSummarySchema>>;
+
+const OUTCOMES = ['Succeeded', 'Failed', 'Stopped'] as const;
+export type Outcome = (typeof OUTCOMES)[number];
+
+/** How a trial ended, once. `test` holds the sealed figures of the kept weights: carried along, opened for the winner only. */
+export const TrialResultSchema = Type.Object(
+  {
+    trial: MeasurementSchema.properties.trial,
+    attempt: MeasurementSchema.properties.attempt,
+    attemptUID: MeasurementSchema.properties.attemptUID,
+    outcome: Type.Enum([...OUTCOMES]),
+    reason: Type.String({ maxLength: 1024, description: 'PascalCase reason, then what a person can act on.' }),
+    hyperparametersHash: Type.String({ pattern: '^[0-9a-f]{16}$' }),
+    parameterCount: Type.Integer({ minimum: 0 }),
+    backend: Type.Union([Type.Enum(['gpu', 'native', 'wasm', 'cpu', 'none']), Type.Null()]),
+    seconds: Type.Number({ minimum: 0 }),
+    summary: Type.Union([CurveSummarySchema, Type.Null()]),
+    test: Type.Union([Type.Object({ loss, accuracy: Type.Number({ minimum: 0, maximum: 1 }) }, closed), Type.Null()]),
+  },
+  closed,
+);
+export type TrialResult = Readonly<Static<typeof TrialResultSchema>>;
+
+/** One line of JSON, at most 4 KiB: a long reason is shortened, nothing else is left out.
+ * @throws InvalidMessageError if the rest alone is too long or would not decode
+ */
+export function encodeResult(result: TrialResult): string {
+  const shortened = result.reason.length > 256 ? { ...result, reason: `${result.reason.slice(0, 255)}…` } : result;
+  return encode(TrialResultSchema, shortened, MAX_RESULT_BYTES);
+}
+
+/** Strict. @throws InvalidMessageError naming the field and its value */
+export function decodeResult(text: string): TrialResult {
+  return decode(TrialResultSchema, text, MAX_RESULT_BYTES);
+}

@@ -1,0 +1,65 @@
+import type { Finding } from './finding.ts';
+import type { Selection } from './schema.ts';
+
+/** A finding with what the choice among trials looks at. */
+export interface Contender {
+  readonly trial: number;
+  readonly parameterCount: number;
+  /** The score: validation loss at the kept epoch, in nats. */
+  readonly validationLoss: number;
+  readonly standardError: number;
+  readonly finding: Finding;
+}
+
+/** Who won, and among how many. */
+export interface Choice {
+  readonly best: Contender;
+  /** The contender with the lowest validation loss; often the best itself. */
+  readonly lowest: Contender;
+  /** Contenders within one standard error of the lowest loss, itself included. */
+  readonly withinOneStandardError: number;
+}
+
+type Order = (a: Contender, b: Contender) => number;
+
+/** 1. lower validation loss, 2. fewer parameters, 3. lower index, so that no two are equal. */
+const byLoss = inOrder(
+  (c) => c.validationLoss,
+  (c) => c.parameterCount,
+  (c) => c.trial,
+);
+
+/** Within one standard error of the lowest loss: 1. fewer parameters, 2. lower validation loss, 3. lower index. */
+const bySimplicity = inOrder(
+  (c) => c.parameterCount,
+  (c) => c.validationLoss,
+  (c) => c.trial,
+);
+
+/** Only these two can win. The gap is a filter, never the objective: a model that learns nothing has no gap. */
+export function isEligible({ finding }: Finding): boolean {
+  return finding === 'Healthy' || finding === 'StillImproving';
+}
+
+/** Chooses the best of the contenders, whatever their order; undefined if there is none.
+ * @see the one-standard-error rule: Breiman et al., Classification and Regression Trees (1984), section 3.4.3
+ */
+export function choose(contenders: readonly Contender[], parsimony: Selection['parsimony']): Choice | undefined {
+  const lowest = least(contenders, byLoss);
+  if (!lowest) return undefined;
+  const limit = lowest.validationLoss + lowest.standardError;
+  const close = contenders.filter((contender) => contender.validationLoss <= limit);
+  const best = parsimony === 'OneStandardError' ? (least(close, bySimplicity) ?? lowest) : lowest;
+  return { best, lowest, withinOneStandardError: close.length };
+}
+
+function inOrder(...keys: ((contender: Contender) => number)[]): Order {
+  return (a, b) => keys.map((key) => key(a) - key(b)).find((difference) => difference !== 0) ?? 0;
+}
+
+export function least<T>(items: readonly T[], order: (a: T, b: T) => number): T | undefined {
+  return items.reduce<T | undefined>(
+    (best, item) => (best === undefined || order(item, best) < 0 ? item : best),
+    undefined,
+  );
+}

@@ -1,0 +1,190 @@
+import { excessOf, type Finding, findingOf, percent, points } from './finding.ts';
+import type { CurveSummary } from './result.ts';
+import type { Selection } from './schema.ts';
+import { type Choice, type Contender, choose, isEligible, least } from './selection.ts';
+
+/** What judge looks at. Test figures have no place here. */
+export interface Candidate {
+  readonly trial: number;
+  readonly parameterCount: number;
+  readonly summary: CurveSummary;
+}
+
+export type VerdictReason = 'LowestValidationLoss' | 'SimplestWithinOneStandardError' | 'NoEligibleModel';
+
+/** The model that was named. Losses in nats, accuracies, gap and rise as fractions. */
+export interface BestModel {
+  readonly trial: number;
+  readonly epoch: number;
+  readonly parameterCount: number;
+  readonly validationLoss: number;
+  readonly validationLossStandardError: number;
+  readonly validationAccuracy: number;
+  readonly trainLoss: number;
+  readonly trainAccuracy: number;
+  readonly gap: number;
+  readonly rise: number;
+  readonly finding: Finding['finding'];
+}
+
+export type RuleName = 'BestEpoch' | 'LastEpoch' | 'RawBest' | 'NoFilter' | 'NoParsimony';
+
+/** What another rule would have picked, and its price: its figure minus ours; null if either side names nothing. */
+export interface Alternative {
+  readonly rule: RuleName;
+  readonly trial: number | null;
+  readonly epoch: number | null;
+  readonly finding: Finding['finding'] | null;
+  readonly parameterCount: number | null;
+  readonly validationLoss: number | null;
+  readonly validationAccuracy: number | null;
+  readonly validationLossDifference: number | null;
+  readonly validationAccuracyDifference: number | null;
+}
+
+export interface Verdict {
+  readonly best: BestModel | null;
+  readonly reason: VerdictReason;
+  /** One sentence with its numbers; for NoEligibleModel what to try. */
+  readonly message: string;
+  /** Without a best: the trial that overfits least, of those that finished and did not diverge. */
+  readonly leastOverfit: number | null;
+  /** Of every candidate, by trial index. */
+  readonly findings: readonly Finding[];
+  readonly alternatives: readonly Alternative[];
+  /** Eligible trials within one standard error of the lowest loss, the best included. */
+  readonly withinOneStandardError: number;
+}
+
+/** Names the best trial that does not overfit, with the reason, and says what every trial's curve shows.
+ * Pure and total: nothing eligible is an answer (`NoEligibleModel`), a loss that is not finite is a finding (`Diverged`).
+ * @param candidates in any order, one for each trial; losses in nats per example, accuracies in 0..1, epochs from 1
+ * @param selection `maxLossRise` is relative (0.10: ten per cent), `maxAccuracyGap` a difference (0.15: fifteen points)
+ * @returns the same Verdict for the same candidates, ties included; never throws
+ * @see architecture.md section 5; the rise is the generalisation loss of Prechelt, "Early Stopping – But When?" (1998)
+ */
+export function judge(candidates: Iterable<Candidate>, selection: Selection): Verdict {
+  const all = [...candidates].sort((a, b) => a.trial - b.trial);
+  const findings = all.map(({ trial, summary }) => findingOf(trial, summary, selection));
+  const choice = choose(contendersOf(all, selection, isEligible), selection.parsimony);
+  const best = choice ? buildBest(choice.best) : null;
+  const alternatives = alternativesTo(best, all, selection);
+  if (choice && best) {
+    const simpler = choice.best !== choice.lowest;
+    return {
+      best,
+      reason: simpler ? 'SimplestWithinOneStandardError' : 'LowestValidationLoss',
+      message: explainChoice(best, choice),
+      leastOverfit: null,
+      findings,
+      alternatives,
+      withinOneStandardError: choice.withinOneStandardError,
+    };
+  }
+  const leastOverfit = findLeastOverfit(findings, selection);
+  return {
+    best: null,
+    reason: 'NoEligibleModel',
+    message: explainNone(findings, leastOverfit),
+    leastOverfit: leastOverfit?.trial ?? null,
+    findings,
+    alternatives,
+    withinOneStandardError: 0,
+  };
+}
+
+function contendersOf(
+  candidates: readonly Candidate[],
+  selection: Selection,
+  admits: (finding: Finding) => boolean,
+): Contender[] {
+  return candidates.flatMap(({ trial, parameterCount, summary }) => {
+    const finding = findingOf(trial, summary, selection);
+    if (finding.validationLoss === null || !admits(finding)) return [];
+    const standardError = finding.validationLossStandardError ?? 0;
+    return [{ trial, parameterCount, validationLoss: finding.validationLoss, standardError, finding }];
+  });
+}
+
+function buildBest({ trial, parameterCount, validationLoss, standardError, finding }: Contender): BestModel {
+  return {
+    trial,
+    epoch: finding.keptEpoch ?? 0,
+    parameterCount,
+    validationLoss,
+    validationLossStandardError: standardError,
+    validationAccuracy: finding.validationAccuracy ?? 0,
+    trainLoss: finding.trainLoss ?? 0,
+    trainAccuracy: finding.trainAccuracy ?? 0,
+    gap: finding.gap ?? 0,
+    rise: finding.rise ?? 0,
+    finding: finding.finding,
+  };
+}
+
+const finished = ({ finding }: Finding) => finding !== 'Diverged' && finding !== 'Incomplete';
+
+/** What the rules that people use elsewhere would have picked from the same curves. */
+function alternativesTo(best: BestModel | null, candidates: readonly Candidate[], selection: Selection): Alternative[] {
+  const rawBest = candidates.map((c) => ({ ...c, summary: { ...c.summary, best: c.summary.rawBest } }));
+  const picks: Record<RuleName, Choice | undefined> = {
+    BestEpoch: choose(
+      contendersOf(candidates, { ...selection, checkpoint: 'BestEpoch' }, isEligible),
+      selection.parsimony,
+    ),
+    LastEpoch: choose(
+      contendersOf(candidates, { ...selection, checkpoint: 'LastEpoch' }, isEligible),
+      selection.parsimony,
+    ),
+    RawBest: choose(contendersOf(rawBest, { ...selection, checkpoint: 'BestEpoch' }, finished), 'None'),
+    NoFilter: choose(contendersOf(candidates, selection, finished), selection.parsimony),
+    NoParsimony: choose(contendersOf(candidates, selection, isEligible), 'None'),
+  };
+  return (Object.keys(picks) as RuleName[]).map((rule) => buildAlternative(rule, picks[rule]?.best, best));
+}
+
+function buildAlternative(rule: RuleName, pick: Contender | undefined, best: BestModel | null): Alternative {
+  const accuracy = pick?.finding.validationAccuracy ?? null;
+  return {
+    rule,
+    trial: pick?.trial ?? null,
+    epoch: pick?.finding.keptEpoch ?? null,
+    finding: pick?.finding.finding ?? null,
+    parameterCount: pick?.parameterCount ?? null,
+    validationLoss: pick?.validationLoss ?? null,
+    validationAccuracy: accuracy,
+    validationLossDifference: pick && best ? pick.validationLoss - best.validationLoss : null,
+    validationAccuracyDifference: accuracy !== null && best ? accuracy - best.validationAccuracy : null,
+  };
+}
+
+/** Of those that finished and did not diverge, the one nearest to its limits; then the lower loss, then the lower index. */
+function findLeastOverfit(findings: readonly Finding[], selection: Selection): Finding | undefined {
+  return least(
+    findings.filter(finished),
+    (a, b) =>
+      excessOf(a, selection) - excessOf(b, selection) ||
+      (a.validationLoss ?? 0) - (b.validationLoss ?? 0) ||
+      a.trial - b.trial,
+  );
+}
+
+function explainChoice(best: BestModel, { lowest, withinOneStandardError }: Choice): string {
+  const loss = `validation loss ${best.validationLoss.toFixed(3)} ± ${best.validationLossStandardError.toFixed(3)}`;
+  const figures = `${loss}, accuracy ${(100 * best.validationAccuracy).toFixed(1)} %, gap ${points(best.gap)}, rise ${percent(best.rise)}`;
+  const count = best.parameterCount.toLocaleString('en-US');
+  const why =
+    lowest.trial === best.trial
+      ? 'the lowest loss of all that do not overfit'
+      : `the fewest parameters (${count}) of the ${withinOneStandardError} within one standard error of the lowest loss (${lowest.validationLoss.toFixed(3)}, trial ${lowest.trial})`;
+  return `trial ${best.trial}, kept at epoch ${best.epoch}: ${figures}: ${why}`;
+}
+
+function explainNone(findings: readonly Finding[], leastOverfit: Finding | undefined): string {
+  const nothing = `none of ${findings.length} trials is eligible`;
+  if (leastOverfit) {
+    return `${nothing}; trial ${leastOverfit.trial} overfits least (${leastOverfit.reason}): try fewer epochs, smaller widths, more training images, or checkpoint BestEpoch`;
+  }
+  if (findings.some(({ finding }) => finding === 'Diverged')) return `${nothing}: try a smaller learning rate`;
+  return `${nothing}: no trial has finished its epochs`;
+}
