@@ -88,14 +88,14 @@ export function summarise(epochs: readonly EpochFigures[], epochsPlanned: number
     turningEpoch: turn === undefined ? null : (epochs[turn]?.epoch ?? null),
     smoothedLossAtTurn: turn === undefined ? null : finiteOrNull(smoothed[turn]),
     smoothedLossAtEnd: finiteOrNull(smoothed.at(-1)),
-    best: turn === undefined ? null : lowest(epochs.slice(Math.max(0, turn - 1), turn + 2)),
+    best: turn === undefined ? null : lowestLoss(epochs.slice(Math.max(0, turn - 1), turn + 2)),
     last: epochs.at(-1) ?? null,
-    rawBest: lowest(epochs),
+    rawBest: lowestLoss(epochs),
   };
 }
 
 /** The epoch of the lowest validation loss, the earlier of equals; null if none is finite. */
-function lowest(epochs: readonly EpochFigures[]): EpochFigures | null {
+export function lowestLoss(epochs: readonly EpochFigures[]): EpochFigures | null {
   const at = indexOfLeast(epochs.map((epoch) => epoch.validationLoss ?? Number.POSITIVE_INFINITY));
   return at === undefined ? null : (epochs[at] ?? null);
 }

@@ -1,0 +1,44 @@
+import { FILTER_SIZE, type InputShape, POOL_SIZE } from '../sweep/network.ts';
+import type { Hyperparameters } from '../sweep/schema.ts';
+import { createRandom } from './random.ts';
+import type { Sequential, Tf } from './tf.ts';
+
+// Beyond every epoch number, so that initialisation and shuffling (split.ts) never share a stream.
+const INITIALISATION_STREAM = 2 ** 31;
+
+type Architecture = Pick<Hyperparameters, 'widths' | 'activation' | 'pooling' | 'depth' | 'seed'>;
+
+/** Builds the network of one point: float32 [batch, height, width, channels] in [-1, 1] → logits [batch, classes].
+ * Weights are drawn on the JavaScript side from the seed, so they are the same on every backend (Glorot uniform, biases 0).
+ * @throws RangeError by TensorFlow.js if a feature map vanishes; parseSweep refuses such points
+ */
+export function buildModel(
+  tf: Tf,
+  { widths, activation, pooling, depth, seed }: Architecture,
+  input: InputShape,
+): Sequential {
+  const random = createRandom(seed, INITIALISATION_STREAM);
+  const kernelInitializer = () => tf.initializers.glorotUniform({ seed: random() });
+  const inputShape = [input.height, input.width, input.channels];
+  const model = tf.sequential();
+  for (const filters of widths) {
+    for (let repeat = 0; repeat < depth; repeat++) {
+      model.add(
+        tf.layers.conv2d({
+          filters,
+          kernelSize: FILTER_SIZE,
+          padding: 'valid',
+          activation: activation === 'relu' ? 'relu' : 'linear',
+          kernelInitializer: kernelInitializer(),
+          ...(model.layers.length === 0 && { inputShape }),
+        }),
+      );
+    }
+    const pool = { poolSize: POOL_SIZE, strides: POOL_SIZE };
+    if (pooling === 'max') model.add(tf.layers.maxPooling2d(pool));
+    if (pooling === 'avg') model.add(tf.layers.averagePooling2d(pool));
+  }
+  model.add(tf.layers.flatten());
+  model.add(tf.layers.dense({ units: input.classes, kernelInitializer: kernelInitializer() }));
+  return model;
+}

@@ -1,0 +1,105 @@
+import type { Assignment } from '../sweep/assignment.ts';
+import { summarise } from '../sweep/curve.ts';
+import { DATASETS } from '../sweep/dataset.ts';
+import { keptEpochOf } from '../sweep/finding.ts';
+import type { EpochFigures, Measurement } from '../sweep/measurement.ts';
+import type { CurveSummary, TrialResult } from '../sweep/result.ts';
+import type { Backend } from './backend.ts';
+import { Checkpoint } from './checkpoint.ts';
+import type { ImageSet } from './data.ts';
+import { evaluate } from './evaluate.ts';
+import { buildModel } from './model.ts';
+import { saveModel } from './save.ts';
+import { splitTrainingSet } from './split.ts';
+import type { Sequential } from './tf.ts';
+import { type Pulse, type TrainingData, train } from './train.ts';
+
+export interface Images {
+  readonly training: ImageSet;
+  readonly test: ImageSet;
+}
+
+export interface TrialDeps {
+  readonly backend: Backend;
+  readonly images: Images;
+  readonly pulse: Pulse;
+  readonly onMeasurement: (measurement: Measurement) => void;
+  /** Milliseconds, from any origin. */
+  readonly now: () => number;
+  /** Where the kept weights go; absent: they are not saved. */
+  readonly modelFolder?: string;
+}
+
+/** Runs one attempt at one trial: trains it, reports every epoch, keeps the weights that the checkpoint rule names, and
+ * measures them once on the test set, whose figures stay sealed in the result.
+ * A trial whose loss is not finite is a result (`Diverged`), not a failure; it keeps no model and opens no test set.
+ */
+export async function runTrial(assignment: Assignment, deps: TrialDeps): Promise<TrialResult> {
+  const { hyperparameters, training, checkpoint: rule } = assignment;
+  const { tf, name: backend } = deps.backend;
+  const began = deps.now();
+
+  const input = DATASETS[training.dataset];
+  const model = buildModel(tf, hyperparameters, input);
+  try {
+    // 1. Train: one Measurement an epoch.
+    const checkpoint = new Checkpoint(rule);
+    const curve: EpochFigures[] = [];
+    const data = splitImages(deps.images.training, assignment);
+    const plan = { ...hyperparameters, epochs: training.epochs };
+    for await (const figures of train(tf, model, data, plan, deps.pulse, deps.now)) {
+      curve.push(figures);
+      checkpoint.offer(figures, model);
+      deps.onMeasurement({ ...addressOf(assignment), ...figures });
+    }
+
+    // 2. Keep: the weights that the rule names, measured on the test set for the first time.
+    const summary = summarise(curve, training.epochs);
+    const kept = keptEpochOf(summary, { checkpoint: rule });
+    let test: TrialResult['test'] = null;
+    if (kept && !summary.diverged) {
+      checkpoint.restore(tf, model, kept.epoch);
+      test = await measureTest(deps, model, summary);
+      if (deps.modelFolder) await saveModel(tf, model, deps.modelFolder);
+    }
+
+    // 3. Hand over one small result.
+    return {
+      trial: assignment.trial,
+      attempt: assignment.attempt,
+      attemptUID: assignment.attemptUID,
+      outcome: 'Succeeded',
+      reason: summary.diverged ? 'Diverged: a loss is not finite' : '',
+      hyperparametersHash: assignment.hyperparametersHash,
+      parameterCount: model.countParams(),
+      backend,
+      seconds: (deps.now() - began) / 1000,
+      summary,
+      test,
+    };
+  } finally {
+    model.dispose();
+  }
+}
+
+function addressOf({ sweep, trial, attempt, attemptUID }: Assignment) {
+  return { sweep, trial, attempt, attemptUID };
+}
+
+function splitImages(set: ImageSet, { training }: Assignment): TrainingData {
+  const { splitSeed: seed, validationFraction, trainingExamples, dataset } = training;
+  const split = splitTrainingSet(set.labels, { seed, validationFraction, trainingExamples });
+  return {
+    training: { set, indices: split.training },
+    trainingSubset: { set, indices: split.trainingSubset },
+    validation: { set, indices: split.validation },
+    classes: DATASETS[dataset].classes,
+  };
+}
+
+async function measureTest({ backend, images, pulse }: TrialDeps, model: Sequential, summary: CurveSummary) {
+  const indices = Uint32Array.from({ length: images.test.count }, (_, index) => index);
+  const rest = () => pulse({ epoch: summary.epochsDone, step: 0, steps: 0, examples: 0 });
+  const { loss, accuracy } = await evaluate(backend.tf, model, { set: images.test, indices }, rest);
+  return { loss: Number.isFinite(loss) ? loss : null, accuracy };
+}

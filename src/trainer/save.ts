@@ -1,0 +1,25 @@
+import { join } from 'node:path';
+import { installFolder, writeDurably } from './install.ts';
+import type { LayersModel, Tf } from './tf.ts';
+
+/** Writes a model as `tf.loadLayersModel` reads it: model.json and weights.bin, both there or neither, durably.
+ * @param folder does not exist yet
+ */
+export async function saveModel(tf: Tf, model: LayersModel, folder: string): Promise<void> {
+  const handler = tf.io.withSaveHandler(async ({ modelTopology, weightSpecs, weightData }) => {
+    const manifest = {
+      format: 'layers-model',
+      generatedBy: `TensorFlow.js tfjs-layers v${tf.version_layers}`,
+      convertedBy: null,
+      modelTopology,
+      weightsManifest: [{ paths: ['weights.bin'], weights: weightSpecs }],
+    };
+    const buffers = [weightData ?? []].flat().map((buffer) => new Uint8Array(buffer));
+    await installFolder(folder, async ({ content }) => {
+      await writeDurably(join(content, 'weights.bin'), Buffer.concat(buffers));
+      await writeDurably(join(content, 'model.json'), Buffer.from(JSON.stringify(manifest)));
+    });
+    return { modelArtifactsInfo: tf.io.getModelArtifactsInfoForJSON({ modelTopology: {} }) };
+  });
+  await model.save(handler);
+}
