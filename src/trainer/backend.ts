@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { InvalidConfigError } from '../sweep/errors.ts';
 import { registerWasmKernels } from './kernels.ts';
+import { registerNativeKernels } from './native-kernels.ts';
 import { loadCpu, loadNative, loadTf, loadWasm, TFJS_VERSION, type Tf } from './tf.ts';
 
 /** Who does the arithmetic: TensorFlow on a GPU, TensorFlow on the CPU, WebAssembly, plain JavaScript. */
@@ -87,8 +88,10 @@ async function openNative(wanted: 'gpu' | 'native', binding: string | undefined)
         : 'TensorFlow computes on a GPU here; ask for gpu, or hide the GPU by CUDA_VISIBLE_DEVICES=-1',
     );
   }
-  if (tf.findBackendFactory('tensorflow') === null) tf.registerBackend('tensorflow', () => backend);
+  const first = tf.findBackendFactory('tensorflow') === null;
+  if (first) tf.registerBackend('tensorflow', () => backend);
   await compute(tf, 'tensorflow');
+  if (first && name === 'native') registerNativeKernels(tf, backend);
   return { name, tf, description: `TensorFlow ${backend.binding.TF_Version} on the ${name === 'gpu' ? 'GPU' : 'CPU'}` };
 }
 

@@ -5,8 +5,14 @@ import type * as layers from '@tensorflow/tfjs-layers';
 import type { NodeJSKernelBackend } from '@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js';
 import type { TFJSBinding } from '@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js';
 
+export type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 export type {
+  Conv2DBackpropFilterAttrs,
+  Conv2DBackpropFilterInputs,
+  Conv2DBackpropInputAttrs,
+  Conv2DBackpropInputInputs,
   KernelFunc,
+  MaxPoolGradAttrs,
   NamedTensorMap,
   Optimizer,
   Scalar,
@@ -57,6 +63,8 @@ export function loadWasm(): typeof import('@tensorflow/tfjs-backend-wasm') & { r
  * @returns a backend that is not registered yet
  * @throws if the package is not installed (it is optional), or the binding or a library that it needs does not load */
 export function loadNative(binding: string): NodeJSKernelBackend {
+  // The package calls this at every operation; Node 22 warns that it is deprecated, later ones no longer have it.
+  Object.assign(require('node:util'), { isNullOrUndefined: (value: unknown) => value === null || value === undefined });
   require('@tensorflow/tfjs-node-gpu/dist/register_all_kernels.js');
   const { NodeJSKernelBackend: Backend } = require('@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js');
   return new Backend(require(binding), '@tensorflow/tfjs-node-gpu');
