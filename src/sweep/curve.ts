@@ -1,4 +1,4 @@
-import type { EpochFigures, Measurement } from './measurement.ts';
+import { type EpochFigures, finiteOrNull, type Measurement, nullNonFiniteLosses } from './measurement.ts';
 import type { CurveSummary } from './result.ts';
 
 /** The Measurements of one attempt at one Trial, by epoch. */
@@ -17,37 +17,41 @@ export function fold(
   log: Iterable<Measurement>,
   recorded: ReadonlyMap<number, string> = new Map(),
 ): Map<number, Curve> {
-  const attempts = new Map<number, Map<string, Measurement[]>>();
-  const seen = new Set<string>();
+  const trials = new Map<number, Map<string, Attempt>>();
   for (const measurement of log) {
-    const { trial, attemptUID, epoch } = measurement;
-    const key = `${trial}/${attemptUID}/${epoch}`;
-    if (seen.has(key)) continue;
-    seen.add(key);
-    const ofTrial = getOrInsert(attempts, trial, () => new Map<string, Measurement[]>());
-    getOrInsert(ofTrial, attemptUID, () => []).push(measurement);
+    const attempts = getOrInsert(trials, measurement.trial, () => new Map<string, Attempt>());
+    const { byEpoch } = getOrInsert(attempts, measurement.attemptUID, () => ({
+      first: measurement,
+      byEpoch: new Map(),
+    }));
+    if (!byEpoch.has(measurement.epoch)) byEpoch.set(measurement.epoch, measurement);
   }
 
   const curves = new Map<number, Curve>();
-  for (const [trial, byUID] of [...attempts].sort(([a], [b]) => a - b)) {
+  for (const [trial, attempts] of [...trials].sort(([a], [b]) => a - b)) {
     const uid = recorded.get(trial);
-    const measurements = uid === undefined ? latestAttempt(byUID.values()) : byUID.get(uid);
-    const [first] = measurements ?? [];
-    if (measurements && first) curves.set(trial, buildCurve(first, measurements));
+    const attempt = uid === undefined ? latestOf(attempts.values()) : attempts.get(uid);
+    if (attempt) curves.set(trial, buildCurve(attempt));
   }
   return curves;
 }
 
-function buildCurve({ trial, attempt, attemptUID }: Measurement, measurements: readonly Measurement[]): Curve {
-  const epochs = measurements.map(figuresOf).sort((a, b) => a.epoch - b.epoch);
+/** What the log says of one attemptUID, from its first mention on. */
+interface Attempt {
+  readonly first: Measurement;
+  readonly byEpoch: Map<number, Measurement>;
+}
+
+function buildCurve({ first: { trial, attempt, attemptUID }, byEpoch }: Attempt): Curve {
+  const epochs = Array.from(byEpoch.values(), figuresOf).sort((a, b) => a.epoch - b.epoch);
   return { trial, attempt, attemptUID, epochs };
 }
 
-/** The highest attempt number; of several with the same, the one that the log mentions last. */
-function latestAttempt(attempts: Iterable<Measurement[]>): Measurement[] | undefined {
-  let latest: Measurement[] | undefined;
+/** The highest attempt number; of several with the same, the one that the log first mentions last. */
+function latestOf(attempts: Iterable<Attempt>): Attempt | undefined {
+  let latest: Attempt | undefined;
   for (const attempt of attempts) {
-    if (!latest || (attempt[0]?.attempt ?? 0) >= (latest[0]?.attempt ?? 0)) latest = attempt;
+    if (!latest || attempt.first.attempt >= latest.first.attempt) latest = attempt;
   }
   return latest;
 }
@@ -64,22 +68,23 @@ export function figuresOf({
 }
 
 /** The validation losses smoothed by a centred median of three epochs, the window clipped at the ends (two: their mean).
- * With fewer than three epochs nothing is smoothed. A loss of null counts as infinite.
+ * With fewer than three epochs nothing is smoothed. A loss that is not finite, or null, counts as infinite.
  */
 export function smoothLosses(epochs: readonly EpochFigures[]): number[] {
-  const losses = epochs.map((epoch) => epoch.validationLoss ?? Number.POSITIVE_INFINITY);
+  const losses = epochs.map(lossOrInfinity);
   if (losses.length < 3) return losses;
   return losses.map((_, at) => median(losses.slice(Math.max(0, at - 1), at + 2)));
 }
 
-/** Summarises a Curve for any thresholds and both checkpoint rules. Total: an empty curve is a summary too.
+/** Summarises a Curve for any thresholds and both checkpoint rules. Total: an empty curve is a summary too, and so is one with NaN.
+ * @param measured in the order of their epochs
  * @param epochsPlanned epochs that the sweep asked for
  * @see architecture.md section 5, rules 1 and 2
  */
-export function summarise(epochs: readonly EpochFigures[], epochsPlanned: number): CurveSummary {
+export function summarise(measured: readonly EpochFigures[], epochsPlanned: number): CurveSummary {
+  const epochs = measured.map(nullNonFiniteLosses);
   const smoothed = smoothLosses(epochs);
   const turn = indexOfLeast(smoothed);
-  const finiteOrNull = (value: number | undefined) => (value !== undefined && Number.isFinite(value) ? value : null);
   return {
     epochsPlanned,
     epochsDone: epochs.length,
@@ -96,8 +101,12 @@ export function summarise(epochs: readonly EpochFigures[], epochsPlanned: number
 
 /** The epoch of the lowest validation loss, the earlier of equals; null if none is finite. */
 export function lowestLoss(epochs: readonly EpochFigures[]): EpochFigures | null {
-  const at = indexOfLeast(epochs.map((epoch) => epoch.validationLoss ?? Number.POSITIVE_INFINITY));
+  const at = indexOfLeast(epochs.map(lossOrInfinity));
   return at === undefined ? null : (epochs[at] ?? null);
+}
+
+function lossOrInfinity({ validationLoss }: EpochFigures): number {
+  return finiteOrNull(validationLoss) ?? Number.POSITIVE_INFINITY;
 }
 
 /** The first index of the least finite value. */
@@ -111,7 +120,7 @@ function indexOfLeast(values: readonly number[]): number | undefined {
 
 function median(values: readonly number[]): number {
   const [a = 0, b = a, c] = values.toSorted((x, y) => x - y);
-  return c === undefined ? (a + b) / 2 : b;
+  return c === undefined ? a / 2 + b / 2 : b; // halved first: a sum could overflow
 }
 
 function getOrInsert<K, V>(map: Map<K, V>, key: K, make: () => V): V {

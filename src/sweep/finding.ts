@@ -33,15 +33,21 @@ export interface Finding {
 interface Reading {
   readonly summary: CurveSummary;
   readonly limits: Selection;
+  readonly kept: EpochFigures | null;
   readonly rise: number;
   readonly gap: number;
   readonly riseAtEnd: number;
 }
 
-type Rule = (reading: Reading) => { finding: FindingName; reason: string } | undefined;
+interface Spoken {
+  readonly finding: FindingName;
+  readonly reason: string;
+}
 
-/** One question each; the first that speaks wins. */
-const RULES: readonly Rule[] = [diverged, incomplete, overfit, stillImproving, healthy];
+type Rule = (reading: Reading) => Spoken | undefined;
+
+/** One question each; the first that speaks wins. Nobody speaks: Healthy. */
+const RULES: readonly Rule[] = [diverged, incomplete, overfit, stillImproving];
 
 /** Says what one summary shows under these limits. Total. @see architecture.md section 5, rules 3 and 4 */
 export function findingOf(trial: number, summary: CurveSummary, limits: Selection): Finding {
@@ -49,7 +55,7 @@ export function findingOf(trial: number, summary: CurveSummary, limits: Selectio
   const riseAtEnd = relativeRise(summary.smoothedLossAtEnd, summary.smoothedLossAtTurn);
   const rise = limits.checkpoint === 'LastEpoch' ? riseAtEnd : summary.best && 0;
   const gap = kept && kept.trainAccuracy - kept.validationAccuracy;
-  const reading = { summary, limits, rise: rise ?? 0, gap: gap ?? 0, riseAtEnd: riseAtEnd ?? 0 };
+  const reading = { summary, limits, kept, rise: rise ?? 0, gap: gap ?? 0, riseAtEnd: riseAtEnd ?? 0 };
   const spoken = firstThatSpeaks(reading);
   return {
     trial,
@@ -76,12 +82,22 @@ export function keptEpochOf(summary: CurveSummary, { checkpoint }: Pick<Selectio
 
 /** How many times the limits a trial's rise and gap are, the larger of the two: what "least overfit" means. */
 export function excessOf(finding: Finding, limits: Selection): number {
-  const times = (value: number, limit: number) => (limit > 0 ? value / limit : value > 0 ? Number.MAX_VALUE : 0);
+  const times = (value: number, limit: number) => {
+    if (limit > 0) return Math.min(value / limit, Number.MAX_VALUE);
+    return value > 0 ? Number.MAX_VALUE : 0;
+  };
   const rise = times(finding.rise ?? 0, limits.maxLossRise);
   return limits.maxAccuracyGap === undefined ? rise : Math.max(rise, times(finding.gap ?? 0, limits.maxAccuracyGap));
 }
 
-function firstThatSpeaks(reading: Reading): { finding: FindingName; reason: string } {
+/** Above a limit, or a sum, by more than the rounding of binary fractions: 0.65 − 0.5 is not above 0.15. One of a million
+ * examples moves an accuracy by 1e-6.
+ */
+export function exceeds(value: number, limit: number): boolean {
+  return value - limit > 1e-9;
+}
+
+function firstThatSpeaks(reading: Reading): Spoken {
   for (const rule of RULES) {
     const spoken = rule(reading);
     if (spoken) return spoken;
@@ -89,51 +105,64 @@ function firstThatSpeaks(reading: Reading): { finding: FindingName; reason: stri
   return healthy(reading);
 }
 
-function diverged({ summary }: Reading) {
+function diverged({ summary }: Reading): Spoken | undefined {
   if (!summary.diverged) return undefined;
-  return { finding: 'Diverged', reason: `a loss is not finite (after ${epochs(summary.epochsDone)})` } as const;
+  return { finding: 'Diverged', reason: `a loss is not finite (after ${epochs(summary.epochsDone)})` };
 }
 
-function incomplete({ summary }: Reading) {
-  if (summary.complete) return undefined;
+/** A complete curve without a loss to keep cannot be; if one is handed in, it must not win. */
+function incomplete({ summary, kept }: Reading): Spoken | undefined {
+  const { complete, epochsDone, epochsPlanned } = summary;
+  if (complete && Number.isFinite(kept?.validationLoss)) return undefined;
   const reason =
-    summary.epochsDone === summary.epochsPlanned
-      ? `its epochs are not 1 to ${summary.epochsPlanned} without a hole`
-      : `${summary.epochsDone} of ${epochs(summary.epochsPlanned)}`;
-  return { finding: 'Incomplete', reason } as const;
+    epochsDone < epochsPlanned
+      ? `${epochsDone} of ${epochs(epochsPlanned)}`
+      : `its ${epochs(epochsDone)} are not 1 to ${epochsPlanned} without a hole`;
+  return { finding: 'Incomplete', reason };
 }
 
-function overfit({ summary, limits, rise, gap }: Reading) {
-  if (rise > limits.maxLossRise) {
-    const reason = `validation loss ends ${percent(rise)} above its minimum (epoch ${summary.turningEpoch}); at most ${percent(limits.maxLossRise)} is allowed`;
-    return { finding: 'Overfit', reason } as const;
+function overfit(reading: Reading): Spoken | undefined {
+  const { summary, limits, rise, gap } = reading;
+  if (exceeds(rise, limits.maxLossRise)) {
+    const reason = `validation loss ends ${above(rise, limits.maxLossRise, percent)} above its minimum (epoch ${summary.turningEpoch}); at most ${percent(limits.maxLossRise)} is allowed`;
+    return { finding: 'Overfit', reason };
   }
-  if (limits.maxAccuracyGap !== undefined && gap > limits.maxAccuracyGap) {
-    const reason = `training accuracy is ${points(gap)} above validation accuracy; at most ${points(limits.maxAccuracyGap)} are allowed`;
-    return { finding: 'Overfit', reason } as const;
+  if (limits.maxAccuracyGap !== undefined && exceeds(gap, limits.maxAccuracyGap)) {
+    const reason = `training accuracy is ${above(gap, limits.maxAccuracyGap, points)} above validation accuracy; the limit is ${points(limits.maxAccuracyGap)}`;
+    const turned = turnedAfterKept(reading);
+    return { finding: 'Overfit', reason: turned ? `${reason}; ${turned}` : reason };
   }
   return undefined;
 }
 
-function stillImproving({ summary, riseAtEnd }: Reading) {
+function stillImproving(reading: Reading): Spoken | undefined {
+  const { summary, riseAtEnd } = reading;
   // Ten times both sides: 0.9 × epochs is not exact in binary.
   if (summary.turningEpoch === null || 10 * summary.turningEpoch <= 9 * summary.epochsPlanned) return undefined;
-  const reason = `validation loss was still falling at epoch ${summary.turningEpoch} of ${summary.epochsPlanned}: more epochs may help`;
-  return {
-    finding: 'StillImproving',
-    reason: riseAtEnd > 0 ? `${reason} (it ends ${percent(riseAtEnd)} above)` : reason,
-  } as const;
+  const falling = `validation loss was still falling at epoch ${summary.turningEpoch} of ${summary.epochsPlanned}: more epochs may help`;
+  const reason = riseAtEnd > 0 ? `${falling} (it ends ${percent(riseAtEnd)} above)` : falling;
+  return { finding: 'StillImproving', reason: turnedAfterKept(reading) ?? reason };
 }
 
-function healthy({ summary, limits, rise, riseAtEnd }: Reading) {
-  const kept = keptEpochOf(summary, limits)?.epoch;
-  const turned = limits.checkpoint === 'BestEpoch' && riseAtEnd > limits.maxLossRise;
-  const reason = turned
-    ? `kept at epoch ${kept}; trained to ${summary.epochsPlanned} it would overfit (rise ${percent(riseAtEnd)})`
-    : rise > 0
+function healthy(reading: Reading): Spoken {
+  const { summary, limits, kept, rise } = reading;
+  const reason =
+    rise > 0
       ? `validation loss ends ${percent(rise)} above its minimum (epoch ${summary.turningEpoch}), within ${percent(limits.maxLossRise)}`
-      : `kept at epoch ${kept}, the minimum of the validation loss`;
-  return { finding: 'Healthy', reason } as const;
+      : `kept at epoch ${kept?.epoch}, the minimum of the validation loss`;
+  return { finding: 'Healthy', reason: turnedAfterKept(reading) ?? reason };
+}
+
+/** An epoch is kept that does not overfit, of a curve that does so later. */
+function turnedAfterKept({ summary, limits, kept, riseAtEnd }: Reading): string | undefined {
+  if (kept?.epoch === summary.last?.epoch || !exceeds(riseAtEnd, limits.maxLossRise)) return undefined;
+  return `kept at epoch ${kept?.epoch}; trained to ${summary.epochsPlanned} it would overfit (rise ${percent(riseAtEnd)})`;
+}
+
+/** The value in words that do not read like the limit that it is above. */
+function above(value: number, limit: number, inWords: (fraction: number) => string): string {
+  const words = inWords(value);
+  return words === inWords(limit) ? `just over ${words}` : words;
 }
 
 /** Never infinite: JSON has no Infinity, and a minimum of 0 that is left is as bad as can be. */

@@ -30,7 +30,7 @@ export interface Merge {
   readonly into: readonly number[];
 }
 
-/** Points of one grid, counted without expanding it; exact below 2^53 and never less than the truth above. */
+/** Points of one grid, counted without expanding it: at most 64^8, so the count is exact. */
 export function countPoints(grid: Grid): number {
   return AXES.reduce((product, name) => product * (grid[name]?.length ?? 1), 1);
 }

@@ -8,6 +8,7 @@ export const MAX_EPOCHS = 1000;
 
 // JSON has no NaN: a loss that is not finite is null, and makes the trial Diverged.
 const loss = (description: string) => Type.Union([Type.Number(), Type.Null()], { description });
+const spread = (description: string) => Type.Union([Type.Number({ minimum: 0 }), Type.Null()], { description });
 const accuracy = (description: string) => Type.Number({ minimum: 0, maximum: 1, description });
 
 const figures = {
@@ -20,7 +21,7 @@ const figures = {
   trainAccuracy: accuracy('Share of the fixed training subset that is classified rightly.'),
   validationLoss: loss('Mean loss on the validation set, in nats.'),
   validationAccuracy: accuracy('Share of the validation set that is classified rightly.'),
-  validationLossStandardError: loss('Standard error of the mean validation loss; null counts as 0.'),
+  validationLossStandardError: spread('Standard error of the mean validation loss; null counts as 0.'),
   runningTrainLoss: loss('Mean loss of the minibatches of this epoch, as they were trained on.'),
   seconds: Type.Number({ minimum: 0, description: 'Wall time of the epoch, evaluation included.' }),
   examplesPerSecond: Type.Number({ minimum: 0, description: 'Training images per second, evaluation excluded.' }),
@@ -86,13 +87,17 @@ export function decodeForeignMeasurement(text: string): Measurement {
   return decode(MeasurementSchema, text, MAX_MESSAGE_BYTES, FOREIGN_DEFAULTS);
 }
 
-function nullNonFiniteLosses(measurement: Measurement): Measurement {
-  const finite = (value: number | null) => (value !== null && Number.isFinite(value) ? value : null);
+/** Writes null for each loss that is not finite. */
+export function nullNonFiniteLosses<Figures extends EpochFigures>(figures: Figures): Figures {
   return {
-    ...measurement,
-    trainLoss: finite(measurement.trainLoss),
-    validationLoss: finite(measurement.validationLoss),
-    validationLossStandardError: finite(measurement.validationLossStandardError),
-    runningTrainLoss: finite(measurement.runningTrainLoss),
+    ...figures,
+    trainLoss: finiteOrNull(figures.trainLoss),
+    validationLoss: finiteOrNull(figures.validationLoss),
+    validationLossStandardError: finiteOrNull(figures.validationLossStandardError),
+    runningTrainLoss: finiteOrNull(figures.runningTrainLoss),
   };
+}
+
+export function finiteOrNull(value: number | null | undefined): number | null {
+  return typeof value === 'number' && Number.isFinite(value) ? value : null;
 }

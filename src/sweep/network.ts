@@ -29,7 +29,7 @@ export interface Network {
   readonly multiplyAdds: number;
 }
 
-/** The stage, from 1, at which the feature map is gone, and the heights on the way there, the last below 1. */
+/** The stage, from 1, at which the feature map is gone, and its smaller side on the way there, from the input to 0. */
 export interface VanishedMap {
   readonly vanishesAtStage: number;
   readonly sizes: readonly number[];

@@ -20,7 +20,7 @@ export interface PlanState {
 export interface Plan {
   /** Trials to start now, lowest index first. */
   readonly start: readonly number[];
-  /** Running trials to stop and record as Stopped. */
+  /** Running trials to stop and record as Stopped, lowest index first; none that has a record. */
   readonly stop: readonly number[];
   /** No trial runs and none will be started, unless the sweep is resumed. */
   readonly done: boolean;
@@ -35,7 +35,8 @@ export function planSweep(limits: PlanLimits, { running, recorded, delayed }: Pl
   let failures = 0;
   for (const outcome of recorded.values()) if (outcome === 'Failed') failures++;
   if (limits.maxFailedTrials !== undefined && failures > limits.maxFailedTrials) {
-    return { start: [], stop: [...running].sort((a, b) => a - b), done: running.size === 0, failed: true };
+    const stop = [...running].filter((trial) => !recorded.has(trial)).sort((a, b) => a - b);
+    return { start: [], stop, done: running.size === 0, failed: true };
   }
 
   const room = limits.suspend ? 0 : limits.parallelism - running.size;

@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { decode, encode } from './codec.ts';
-import { EpochFiguresSchema, MeasurementSchema } from './measurement.ts';
+import { EpochFiguresSchema, finiteOrNull, MAX_EPOCHS, MeasurementSchema } from './measurement.ts';
 
 /** Largest encoded result, in bytes: what a Pod's termination message holds. */
 export const MAX_RESULT_BYTES = 4096;
@@ -11,11 +11,11 @@ const closed = { additionalProperties: false } as const;
 /** What the verdict needs of a curve, for any thresholds and for both checkpoint rules. Losses in nats, null where one was not finite. */
 export const CurveSummarySchema = Type.Object(
   {
-    epochsPlanned: Type.Integer({ minimum: 1 }),
-    epochsDone: Type.Integer({ minimum: 0, description: 'Epochs of the curve.' }),
+    epochsPlanned: Type.Integer({ minimum: 1, maximum: MAX_EPOCHS }),
+    epochsDone: Type.Integer({ minimum: 0, maximum: MAX_EPOCHS, description: 'Epochs of the curve.' }),
     complete: Type.Boolean({ description: 'The epochs are exactly 1..epochsPlanned.' }),
     diverged: Type.Boolean({ description: 'A training or validation loss was not finite.' }),
-    turningEpoch: Type.Union([Type.Integer(), Type.Null()], {
+    turningEpoch: Type.Union([Type.Integer({ minimum: 1, maximum: MAX_EPOCHS }), Type.Null()], {
       description: 't*: the first epoch at which the smoothed validation loss is smallest.',
     }),
     smoothedLossAtTurn: loss,
@@ -42,7 +42,7 @@ export const TrialResultSchema = Type.Object(
     outcome: Type.Enum([...OUTCOMES]),
     reason: Type.String({ maxLength: 1024, description: 'PascalCase reason, then what a person can act on.' }),
     hyperparametersHash: Type.String({ pattern: '^[0-9a-f]{16}$' }),
-    parameterCount: Type.Integer({ minimum: 0 }),
+    parameterCount: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
     backend: Type.Union([Type.Enum(['gpu', 'native', 'wasm', 'cpu', 'none']), Type.Null()]),
     seconds: Type.Number({ minimum: 0 }),
     summary: Type.Union([CurveSummarySchema, Type.Null()]),
@@ -52,12 +52,22 @@ export const TrialResultSchema = Type.Object(
 );
 export type TrialResult = Readonly<Static<typeof TrialResultSchema>>;
 
-/** One line of JSON, at most 4 KiB: a long reason is shortened, nothing else is left out.
- * @throws InvalidMessageError if the rest alone is too long or would not decode
+/** Longest reason that is kept, in characters: whatever they are, the whole then fits. */
+const MAX_REASON = 256;
+
+/** One line of JSON, at most 4 KiB: a long reason is shortened, nothing else is left out; a test loss that is not finite becomes null.
+ * @throws InvalidMessageError for anything that a decoder would refuse
  */
 export function encodeResult(result: TrialResult): string {
-  const shortened = result.reason.length > 256 ? { ...result, reason: `${result.reason.slice(0, 255)}…` } : result;
-  return encode(TrialResultSchema, shortened, MAX_RESULT_BYTES);
+  const test = result.test && { ...result.test, loss: finiteOrNull(result.test.loss) };
+  return encode(TrialResultSchema, { ...result, reason: shorten(result.reason), test }, MAX_RESULT_BYTES);
+}
+
+/** Cuts between code points: half a surrogate pair would not survive UTF-8. */
+function shorten(reason: string): string {
+  if (reason.length <= MAX_REASON) return reason;
+  const characters = [...reason];
+  return characters.length <= MAX_REASON ? reason : `${characters.slice(0, MAX_REASON - 1).join('')}…`;
 }
 
 /** Strict. @throws InvalidMessageError naming the field and its value */

@@ -1,4 +1,4 @@
-import type { Finding } from './finding.ts';
+import { exceeds, type Finding } from './finding.ts';
 import type { Selection } from './schema.ts';
 
 /** A finding with what the choice among trials looks at. */
@@ -48,7 +48,7 @@ export function choose(contenders: readonly Contender[], parsimony: Selection['p
   const lowest = least(contenders, byLoss);
   if (!lowest) return undefined;
   const limit = lowest.validationLoss + lowest.standardError;
-  const close = contenders.filter((contender) => contender.validationLoss <= limit);
+  const close = contenders.filter((contender) => !exceeds(contender.validationLoss, limit));
   const best = parsimony === 'OneStandardError' ? (least(close, bySimplicity) ?? lowest) : lowest;
   return { best, lowest, withinOneStandardError: close.length };
 }

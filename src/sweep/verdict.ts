@@ -65,10 +65,11 @@ export interface Verdict {
  */
 export function judge(candidates: Iterable<Candidate>, selection: Selection): Verdict {
   const all = [...candidates].sort((a, b) => a.trial - b.trial);
-  const findings = all.map(({ trial, summary }) => findingOf(trial, summary, selection));
-  const choice = choose(contendersOf(all, selection, isEligible), selection.parsimony);
+  const findings = findingsOf(all, selection);
+  const finishers = contendersOf(all, findings);
+  const choice = chooseEligible(finishers, selection.parsimony);
   const best = choice ? buildBest(choice.best) : null;
-  const alternatives = alternativesTo(best, all, selection);
+  const alternatives = alternativesTo(best, all, finishers, selection);
   if (choice && best) {
     const simpler = choice.best !== choice.lowest;
     return {
@@ -85,7 +86,7 @@ export function judge(candidates: Iterable<Candidate>, selection: Selection): Ve
   return {
     best: null,
     reason: 'NoEligibleModel',
-    message: explainNone(findings, leastOverfit),
+    message: explainNone(findings, leastOverfit, selection),
     leastOverfit: leastOverfit?.trial ?? null,
     findings,
     alternatives,
@@ -93,17 +94,29 @@ export function judge(candidates: Iterable<Candidate>, selection: Selection): Ve
   };
 }
 
-function contendersOf(
-  candidates: readonly Candidate[],
-  selection: Selection,
-  admits: (finding: Finding) => boolean,
-): Contender[] {
-  return candidates.flatMap(({ trial, parameterCount, summary }) => {
-    const finding = findingOf(trial, summary, selection);
-    if (finding.validationLoss === null || !admits(finding)) return [];
+function findingsOf(candidates: readonly Candidate[], selection: Selection): Finding[] {
+  return candidates.map(({ trial, summary }) => findingOf(trial, summary, selection));
+}
+
+/** Those that finished and did not diverge: who may be compared at all, eligible or not. */
+function contendersOf(candidates: readonly Candidate[], findings: readonly Finding[]): Contender[] {
+  return candidates.flatMap(({ trial, parameterCount }, at) => {
+    const finding = findings[at];
+    if (!finding || !isFinished(finding) || finding.validationLoss === null) return [];
     const standardError = finding.validationLossStandardError ?? 0;
     return [{ trial, parameterCount, validationLoss: finding.validationLoss, standardError, finding }];
   });
+}
+
+function isFinished({ finding }: Finding): boolean {
+  return finding !== 'Diverged' && finding !== 'Incomplete';
+}
+
+function chooseEligible(contenders: readonly Contender[], parsimony: Selection['parsimony']): Choice | undefined {
+  return choose(
+    contenders.filter(({ finding }) => isEligible(finding)),
+    parsimony,
+  );
 }
 
 function buildBest({ trial, parameterCount, validationLoss, standardError, finding }: Contender): BestModel {
@@ -122,23 +135,24 @@ function buildBest({ trial, parameterCount, validationLoss, standardError, findi
   };
 }
 
-const finished = ({ finding }: Finding) => finding !== 'Diverged' && finding !== 'Incomplete';
-
-/** What the rules that people use elsewhere would have picked from the same curves. */
-function alternativesTo(best: BestModel | null, candidates: readonly Candidate[], selection: Selection): Alternative[] {
+/** What the rules that people use elsewhere would have picked from the same curves.
+ * @param finishers of the candidates under this selection
+ */
+function alternativesTo(
+  best: BestModel | null,
+  candidates: readonly Candidate[],
+  finishers: readonly Contender[],
+  selection: Selection,
+): Alternative[] {
+  const finishersAt = (checkpoint: Selection['checkpoint'], from = candidates) =>
+    contendersOf(from, findingsOf(from, { ...selection, checkpoint }));
   const rawBest = candidates.map((c) => ({ ...c, summary: { ...c.summary, best: c.summary.rawBest } }));
   const picks: Record<RuleName, Choice | undefined> = {
-    BestEpoch: choose(
-      contendersOf(candidates, { ...selection, checkpoint: 'BestEpoch' }, isEligible),
-      selection.parsimony,
-    ),
-    LastEpoch: choose(
-      contendersOf(candidates, { ...selection, checkpoint: 'LastEpoch' }, isEligible),
-      selection.parsimony,
-    ),
-    RawBest: choose(contendersOf(rawBest, { ...selection, checkpoint: 'BestEpoch' }, finished), 'None'),
-    NoFilter: choose(contendersOf(candidates, selection, finished), selection.parsimony),
-    NoParsimony: choose(contendersOf(candidates, selection, isEligible), 'None'),
+    BestEpoch: chooseEligible(finishersAt('BestEpoch'), selection.parsimony),
+    LastEpoch: chooseEligible(finishersAt('LastEpoch'), selection.parsimony),
+    RawBest: choose(finishersAt('BestEpoch', rawBest), 'None'),
+    NoFilter: choose(finishers, selection.parsimony),
+    NoParsimony: chooseEligible(finishers, 'None'),
   };
   return (Object.keys(picks) as RuleName[]).map((rule) => buildAlternative(rule, picks[rule]?.best, best));
 }
@@ -161,7 +175,7 @@ function buildAlternative(rule: RuleName, pick: Contender | undefined, best: Bes
 /** Of those that finished and did not diverge, the one nearest to its limits; then the lower loss, then the lower index. */
 function findLeastOverfit(findings: readonly Finding[], selection: Selection): Finding | undefined {
   return least(
-    findings.filter(finished),
+    findings.filter(isFinished),
     (a, b) =>
       excessOf(a, selection) - excessOf(b, selection) ||
       (a.validationLoss ?? 0) - (b.validationLoss ?? 0) ||
@@ -180,10 +194,20 @@ function explainChoice(best: BestModel, { lowest, withinOneStandardError }: Choi
   return `trial ${best.trial}, kept at epoch ${best.epoch}: ${figures}: ${why}`;
 }
 
-function explainNone(findings: readonly Finding[], leastOverfit: Finding | undefined): string {
-  const nothing = `none of ${findings.length} trials is eligible`;
+function explainNone(
+  findings: readonly Finding[],
+  leastOverfit: Finding | undefined,
+  { checkpoint }: Selection,
+): string {
+  const nothing =
+    findings.length === 1 ? 'the only trial is not eligible' : `none of ${findings.length} trials is eligible`;
   if (leastOverfit) {
-    return `${nothing}; trial ${leastOverfit.trial} overfits least (${leastOverfit.reason}): try fewer epochs, smaller widths, more training images, or checkpoint BestEpoch`;
+    // BestEpoch has no rise, so only the gap can have refused its trials.
+    const advice =
+      checkpoint === 'LastEpoch'
+        ? 'try fewer epochs, smaller widths, more training images, or checkpoint BestEpoch'
+        : 'try smaller widths, more training images, or a higher maxAccuracyGap';
+    return `${nothing}; trial ${leastOverfit.trial} overfits least (${leastOverfit.reason}): ${advice}`;
   }
   if (findings.some(({ finding }) => finding === 'Diverged')) return `${nothing}: try a smaller learning rate`;
   return `${nothing}: no trial has finished its epochs`;
