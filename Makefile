@@ -1,0 +1,34 @@
+# The front door. Each target installs what it needs and calls an npm script; all logic is there.
+SWEEP ?= k8s/samples/quick.yaml
+installed := node_modules/.package-lock.json
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench native clean
+
+help: ## say what each target does
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@echo 'SWEEP=file make run: another sweep than $(SWEEP)'
+
+run: $(installed) ## train the quick sweep on real CIFAR-10 and name the best model that does not overfit
+	@bin/cnn-sweep run $(SWEEP)
+
+test: $(installed) ## run every test; as root on Debian it installs the browser and the terminal that some need
+	@npm run --silent test:tools
+	@npm run --silent test
+
+check: $(installed) ## format, lint and types
+	@npm run --silent lint
+	@npm run --silent types
+
+bench: $(installed) ## measure speed, overhead and memory against their rivals; writes bench/results.json
+	@npm run --silent bench
+
+native: $(installed) ## compile the fastest CPU backend against the TensorFlow wheel (Python 3 and g++ needed)
+	@npm run --silent native
+
+clean: ## remove what was installed and built here; runs and the cache of data sets stay
+	rm -rf node_modules
+
+$(installed): package.json package-lock.json
+	@npm ci --loglevel=error
+	@touch $@

@@ -1,0 +1,132 @@
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { readEnvironment } from '../shared/env.ts';
+import { ROOT, VERSION } from '../shared/package.ts';
+import { InvalidConfigError, InvalidSweepError, SweepError } from '../sweep/errors.ts';
+import { openOutput } from './output.ts';
+
+// Exit codes: 0 finished, 1 failed and may be tried again, 2 bad input, 3 no eligible model with --require-model, 130 interrupted.
+const output = openOutput();
+const environment = readEnvironment();
+
+const program = new Command('cnn-sweep')
+  .description('Trains a grid of convolutional networks and names the best model that does not overfit.')
+  .version(VERSION)
+  .showHelpAfterError('(add --help for what is allowed)')
+  .addHelpText('after', () => examples(['run k8s/samples/quick.yaml', 'validate sweep.yaml', 'plan sweep.yaml --json']))
+  .exitOverride();
+
+const json = () => new Option('--json', 'print JSON for a program to read');
+
+command('run <file>', 'train every trial of a sweep on this machine and name the best model', [
+  'run k8s/samples/quick.yaml',
+  'run k8s/sweep.yaml --parallelism 1 --backend native',
+  'run k8s/sweep.yaml --trials 0-3,9     # these first; the same command without --trials goes on with the rest',
+])
+  .option('--folder <path>', 'run folder; the same folder goes on where it was (default: runs/<name of the sweep>)')
+  .option(
+    '--parallelism <n>',
+    'trials at once (default: what the file says, else as many as cores)',
+    wholeNumber(1, 1000),
+  )
+  .addOption(
+    new Option('--backend <name>', 'what computes (default: what the file says, else the fastest there is)').choices([
+      'auto',
+      'gpu',
+      'native',
+      'wasm',
+      'cpu',
+    ]),
+  )
+  .option('--trials <list>', 'run only these now, by index: 0-3,6', trialList)
+  .option('--require-model', 'exit with 3 if no model is eligible')
+  .addOption(json())
+  .action(async (file, options) => exitWith((await import('./run.ts')).run(file, options, output, environment)));
+
+command('validate <file>', 'say everything that is wrong with a sweep file', ['validate k8s/sweep.yaml'])
+  .addOption(json())
+  .action(async (file, options) => exitWith((await import('./validate.ts')).validate(file, options, output)));
+
+command('plan <file>', 'list the trials of a sweep without training any', [
+  'plan k8s/sweep.yaml',
+  'plan k8s/sweep.yaml --json',
+])
+  .addOption(json())
+  .action(async (file, options) => exitWith((await import('./plan.ts')).plan(file, options, output)));
+
+command('verdict <curves>', 'judge curves from anywhere: one Measurement as JSON a line, - for standard input', [
+  'verdict --sweep k8s/sweep.yaml runs/study/curves.ndjson',
+  'verdict --sweep k8s/sweep.yaml --json curves.ndjson',
+])
+  .requiredOption('--sweep <file>', 'the sweep whose trials these are')
+  .addOption(json())
+  .action(async (curves, options) => exitWith((await import('./verdict.ts')).verdict(curves, options, output)));
+
+command('report <folder>', 'judge a run folder again and write its report.html', [
+  'report runs/quick',
+  'report runs/study --sweep k8s/sweep.yaml --output /tmp/study.html   # with the thresholds of this file',
+])
+  .option('--sweep <file>', 'take the thresholds of `selection` from this file')
+  .option('--output <file>', 'where the report goes (default: report.html in the folder)')
+  .action(async (folder, options) => exitWith((await import('./report.ts')).report(folder, options, output)));
+
+command('data <name>', 'fetch a data set into the cache, or repair it: cifar10 or mnist', ['data cifar10']).action(
+  async (name) => exitWith((await import('./data.ts')).data(name, output, environment)),
+);
+
+function command(usage: string, description: string, lines: readonly string[]): Command {
+  return program
+    .command(usage)
+    .description(description)
+    .addHelpText('after', () => examples(lines));
+}
+
+function examples(lines: readonly string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  cnn-sweep ${line}`).join('\n')}`;
+}
+
+async function exitWith(code: Promise<number>): Promise<void> {
+  process.exitCode = await code;
+}
+
+function wholeNumber(least: number, most: number) {
+  return (text: string): number => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && value >= least && value <= most) return value;
+    throw new InvalidArgumentError(`expected a whole number from ${least} to ${most}.`);
+  };
+}
+
+/** `0-3,6` → 0, 1, 2, 3, 6. */
+function trialList(text: string): number[] {
+  return text.split(',').flatMap((part) => {
+    const [, from, to = from] = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(part.trim()) ?? [];
+    const [first, last] = [Number(from), Number(to)];
+    if (from === undefined || last < first) throw new InvalidArgumentError('expected indexes and ranges, as 0-3,6.');
+    return Array.from({ length: last - first + 1 }, (_, offset) => first + offset);
+  });
+}
+
+/** What a person is told about an error that ends the command. @returns the exit code */
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (error instanceof InvalidSweepError) {
+    for (const { path, message } of error.violations) output.note(`${path}: ${message}`);
+    return 2;
+  }
+  if (error instanceof SweepError) {
+    output.note(`cnn-sweep: ${error.message}`);
+    return error instanceof InvalidConfigError ? 2 : 1;
+  }
+  output.note(`cnn-sweep: unexpected error; please report it with what you did (version ${VERSION}, ${ROOT})`);
+  process.stderr.write(`${error instanceof Error ? error.stack : error}\n`);
+  return 1;
+}
+
+// A reader that has seen enough (`| head`) is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = report(error);
+}
