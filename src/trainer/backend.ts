@@ -30,18 +30,25 @@ const ORDER = ['gpu', 'native', 'wasm', 'cpu'] as const satisfies readonly Backe
  * A process opens one: TensorFlow's library cannot be loaded twice, and its threads are counted from `backendEnvironment`.
  * @throws InvalidConfigError if the backend asked for by name does not work here, with the reason and what to do */
 export async function openBackend(wanted: BackendName | 'auto', options: BackendOptions): Promise<Backend> {
-  const failures: string[] = [];
+  const failures = new Map<string, BackendName[]>();
   for (const name of wanted === 'auto' ? ORDER : [wanted]) {
     const opened = await open(name, options).catch(asFailure);
     if ('tf' in opened) {
-      if (name === 'cpu' && failures.length > 0) {
-        options.warn(`training in plain JavaScript, some 150 times slower than WebAssembly: ${failures.join('; ')}`);
+      if (name === 'cpu' && failures.size > 0) {
+        options.warn(`training in plain JavaScript, over 100 times slower than WebAssembly: ${sentence(failures)}`);
       }
       return opened;
     }
-    failures.push(`${name}: ${opened.message}`);
+    // That nothing was built, or that there is no GPU, is nobody's fault; anything else should not pass in silence.
+    const isNews = wanted === 'auto' && !(opened instanceof InvalidConfigError) && !failures.has(opened.message);
+    if (isNews) options.warn(`backend ${name} does not work here: ${opened.message}`);
+    failures.set(opened.message, [...(failures.get(opened.message) ?? []), name]);
   }
-  throw new InvalidConfigError(`backend ${failures.join('; ')}`);
+  throw new InvalidConfigError(`backend ${sentence(failures)}`);
+}
+
+function sentence(failures: ReadonlyMap<string, readonly BackendName[]>): string {
+  return [...failures].map(([message, names]) => `${names.join(', ')}: ${message}`).join('; ');
 }
 
 /** What must stand in the environment of a process **before** it starts and opens a backend: one core each, since a sweep runs
@@ -76,13 +83,14 @@ function open(name: BackendName, options: BackendOptions): Promise<Backend> {
 }
 
 async function openNative(wanted: 'gpu' | 'native', binding: string | undefined): Promise<Backend> {
-  if (binding === undefined) throw new Error('no path of a compiled TensorFlow binding was given');
-  if (!existsSync(binding)) throw new Error(`no compiled TensorFlow binding at ${binding}; run \`make native\``);
+  if (binding === undefined) throw new InvalidConfigError('no path of a compiled TensorFlow binding was given');
+  if (!existsSync(binding))
+    throw new InvalidConfigError(`no compiled TensorFlow binding at ${binding}; run \`make native\``);
   const tf = loadTf();
   const backend = loadNative(binding);
   const name = backend.isUsingGpuDevice ? 'gpu' : 'native';
   if (name !== wanted) {
-    throw new Error(
+    throw new InvalidConfigError(
       wanted === 'gpu'
         ? 'TensorFlow sees no GPU; the binding must be built by `make native WHEEL="tensorflow[and-cuda]"` and a GPU be visible'
         : 'TensorFlow computes on a GPU here; ask for gpu, or hide the GPU by CUDA_VISIBLE_DEVICES=-1',
@@ -98,14 +106,12 @@ async function openNative(wanted: 'gpu' | 'native', binding: string | undefined)
 async function openWasm(): Promise<Backend> {
   const tf = loadTf();
   const wasm = loadWasm();
-  if (!(await tf.env().getAsync('WASM_HAS_SIMD_SUPPORT')))
-    throw new Error('this processor or Node has no WebAssembly SIMD');
-  // Settings are refused once it is open, and it opens only once in a process.
-  if (!('wasm' in tf.engine().registry)) {
-    wasm.setWasmPaths(wasm.folder);
-    wasm.setThreadsCount(1);
+  if (!(await tf.env().getAsync('WASM_HAS_SIMD_SUPPORT'))) {
+    throw new InvalidConfigError('this Node or processor has no WebAssembly with SIMD');
   }
-  await compute(tf, 'wasm');
+  wasm.setWasmPaths(wasm.folder);
+  wasm.setThreadsCount(1);
+  await keepingListeners(() => compute(tf, 'wasm'));
   registerWasmKernels(tf);
   return { name: 'wasm', tf, description: `WebAssembly with SIMD, ${wasm.getThreadsCount()} thread` };
 }
@@ -120,9 +126,21 @@ async function openCpu(): Promise<Backend> {
 }
 
 async function compute(tf: Tf, registered: string): Promise<void> {
-  if (!(await tf.setBackend(registered)))
-    throw new Error(`TensorFlow.js could not initialise its backend ${registered}`);
+  if (!(await tf.setBackend(registered))) throw new Error(`TensorFlow.js could not open its backend ${registered}`);
   await tf.ready();
+}
+
+/** Emscripten's loader listens for stray exceptions and rejections of the whole process, to throw them again. That is not for a
+ * library to decide: whoever runs us may record them and end in order. */
+async function keepingListeners(open: () => Promise<void>): Promise<void> {
+  const events = ['uncaughtException', 'unhandledRejection'];
+  const before = new Set(events.flatMap((event) => process.rawListeners(event)));
+  await open();
+  for (const event of events) {
+    for (const listener of process.rawListeners(event)) {
+      if (!before.has(listener)) process.removeListener(event, listener as () => void);
+    }
+  }
 }
 
 function asFailure(error: unknown): Error {
