@@ -17,7 +17,8 @@ export interface Field {
   readonly maxItems?: number;
   readonly items?: Field;
   readonly maxProperties?: number;
-  readonly required?: readonly string[];
+  // TypeBox types it so where nothing is required.
+  readonly required?: readonly string[] | undefined;
   readonly properties?: Readonly<Record<string, Field>>;
   readonly patternProperties?: Readonly<Record<string, Field>>;
   readonly additionalProperties?: unknown;

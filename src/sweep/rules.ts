@@ -73,7 +73,7 @@ function batchesTooLarge(sweep: Sweep): Violation[] {
   const check = (batchSize: number, path: string) =>
     batchSize <= examples
       ? []
-      : [{ path, message: `${batchSize}: more than the ${withCommas(examples)} training examples` }];
+      : [{ path, message: `${batchSize}: more than the ${counted(examples, 'training example')}` }];
   // Where every grid has its own batch sizes, nothing is trained with the one in `training`.
   const used = grid.some(({ batchSize }) => batchSize === undefined);
   return [
@@ -116,10 +116,13 @@ export function notesOf(sweep: Sweep): Violation[] {
   });
   const { parallelism } = sweep.spec;
   if (parallelism !== undefined && parallelism > points.length)
-    notes.push({ path: 'spec.parallelism', message: `${parallelism}: more than the ${trials(points.length)}` });
+    notes.push({
+      path: 'spec.parallelism',
+      message: `${parallelism}: more than the ${counted(points.length, 'trial')}`,
+    });
   return notes;
 }
 
-function trials(count: number): string {
-  return count === 1 ? '1 trial' : `${withCommas(count)} trials`;
+function counted(count: number, noun: string): string {
+  return `${withCommas(count)} ${noun}${count === 1 ? '' : 's'}`;
 }

@@ -135,7 +135,7 @@ const Toleration = Type.Object(
     effect: Type.Optional(oneOf(['NoSchedule', 'PreferNoSchedule', 'NoExecute'], 'Taint effect.')),
     tolerationSeconds: Type.Optional(integer(0, 2_592_000, 'How long a NoExecute taint is tolerated.')),
   },
-  closed,
+  { ...closed, description: 'One toleration, as in a Pod.' },
 );
 
 const THIRTY_DAYS = 2_592_000;
@@ -209,7 +209,7 @@ export const SpecSchema = Type.Object(
     suspend: Type.Boolean({ default: false, description: 'Start no new trial; running ones finish.' }),
     trainer: TrainerSchema,
   },
-  closed,
+  { ...closed, description: 'What is searched, how it is trained and judged, and where it runs.' },
 );
 
 export const SweepSchema = Type.Object(
