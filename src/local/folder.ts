@@ -1,0 +1,227 @@
+import { randomUUID } from 'node:crypto';
+import { cp, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { InvalidConfigError } from '../sweep/errors.ts';
+import { decodeMeasurement, encodeMeasurement, type Measurement, type Progress } from '../sweep/measurement.ts';
+import type { TrialResult } from '../sweep/result.ts';
+import type { Sweep } from '../sweep/schema.ts';
+import type { Trial } from '../sweep/trial.ts';
+import { AppendLog, readLines, syncFolder, TEMPORARY, writeWhole } from './durable.ts';
+import { type Journal, type JournalOptions, openJournal, readJournal } from './journal.ts';
+import { lockFolder } from './lock.ts';
+import { encodeVerdictFile, type VerdictFile } from './verdict.ts';
+
+/** Names in `runs/<name>/`; all but the two growing .ndjson files and the journal are written whole. */
+export const FILES = {
+  sweep: 'sweep.yaml',
+  journal: 'journal',
+  curves: 'curves.ndjson',
+  progress: 'progress.ndjson',
+  verdict: 'verdict.json',
+  model: 'model',
+  models: 'models',
+} as const;
+
+/** A run's folder, locked for this process. */
+export interface RunFolder {
+  readonly path: string;
+  readonly journal: Journal;
+  /** What was recorded before this run. */
+  readonly results: ReadonlyMap<number, TrialResult>;
+  readonly notes: readonly string[];
+  /** Keeps a Measurement. What the disk refuses is lost and counted: curves show, the journal decides. */
+  keepMeasurement(measurement: Measurement): void;
+  keepProgress(progress: Progress): void;
+  /** Resolves when the Measurements so far are on disk. */
+  curvesSettled(): Promise<void>;
+  /** Measurements that the disk refused. */
+  readonly lostMeasurements: number;
+  modelFolder(attempt: AttemptName): string;
+  hasModel(attempt: AttemptName): Promise<boolean>;
+  /** Removes an attempt's weights, whole or half-written. */
+  dropModel(attempt: AttemptName): Promise<void>;
+  /** Copies the winner's weights to `model/`, with the card. */
+  publishModel(attempt: AttemptName, card: string): Promise<void>;
+  writeVerdict(file: VerdictFile): Promise<void>;
+  close(): Promise<void>;
+}
+
+export type AttemptName = Pick<TrialResult, 'trial' | 'attemptUID'>;
+
+/** Opens or begins the folder of a run and takes its lock. Nothing in it changes unless all of it is in order.
+ * @throws InvalidConfigError if it is in use, damaged or of a newer format; InvalidSweepError if it is another sweep's
+ */
+export async function openFolder(
+  path: string,
+  sweep: Sweep,
+  trials: readonly Trial[],
+  options: JournalOptions,
+): Promise<RunFolder> {
+  await mkdir(path, { recursive: true });
+  const release = await lockFolder(path);
+  try {
+    const { journal, results, notes } = await openJournal(join(path, FILES.journal), sweep, options);
+    checkRecords(results, trials);
+    await removeLeftovers(path);
+    await writeIfChanged(join(path, FILES.sweep), stringify(sweep));
+    await mkdir(join(path, FILES.models), { recursive: true });
+    await removeForeignModels(join(path, FILES.models), results);
+    const curves = await openLines(join(path, FILES.curves));
+    const progress = await openLines(join(path, FILES.progress));
+    return buildFolder({ path, journal, results, notes, curves, progress, release });
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+interface Parts {
+  readonly path: string;
+  readonly journal: Journal;
+  readonly results: ReadonlyMap<number, TrialResult>;
+  readonly notes: readonly string[];
+  readonly curves: AppendLog;
+  readonly progress: AppendLog;
+  readonly release: () => Promise<void>;
+}
+
+function buildFolder({ path, journal, results, notes, curves, progress, release }: Parts): RunFolder {
+  const models = join(path, FILES.models);
+  const modelFolder = ({ trial, attemptUID }: AttemptName) => join(models, `${trial}-${attemptUID}`);
+  let lost = 0;
+  return {
+    path,
+    journal,
+    results,
+    notes,
+    modelFolder,
+    keepMeasurement(measurement) {
+      curves.append(encodeMeasurement(measurement)).catch(() => lost++);
+    },
+    keepProgress(milestone) {
+      progress.append(JSON.stringify(milestone)).catch(() => undefined); // for the eye only
+    },
+    curvesSettled: () => curves.settled(),
+    get lostMeasurements() {
+      return lost;
+    },
+    hasModel: (attempt) => exists(modelFolder(attempt)),
+    async dropModel({ trial, attemptUID }) {
+      const leftovers = (await readdir(models)).filter((name) => name.startsWith(`${trial}-${attemptUID}`));
+      for (const name of leftovers) await rm(join(models, name), { recursive: true, force: true });
+    },
+    async publishModel(attempt, card) {
+      await replaceFolder(modelFolder(attempt), join(path, FILES.model), card);
+    },
+    async writeVerdict(file) {
+      await writeIfChanged(join(path, FILES.verdict), encodeVerdictFile(file));
+    },
+    async close() {
+      await Promise.all([journal.close(), curves.close(), progress.close()]);
+      await release();
+    },
+  };
+}
+
+/** What a folder says, without its lock and without a change: for the commands that only look.
+ * @returns `sweep` as sweep.yaml holds it, to be parsed; results by trial; curves of all attempts as they came
+ */
+export async function readFolder(path: string): Promise<{
+  readonly sweepText: string;
+  readonly results: ReadonlyMap<number, TrialResult>;
+  readonly measurements: readonly Measurement[];
+  readonly notes: readonly string[];
+}> {
+  const { results, notes } = await readJournal(join(path, FILES.journal));
+  const { measurements, damaged } = await readCurves(join(path, FILES.curves));
+  const said = damaged > 0 ? [`${FILES.curves}: ${damaged} damaged lines left out`] : [];
+  return {
+    sweepText: await readFile(join(path, FILES.sweep), 'utf8'),
+    results,
+    measurements,
+    notes: [...notes, ...said],
+  };
+}
+
+/** Reads Measurements, a line each. A torn last line is no news; other lines that do not decode are counted. */
+export async function readCurves(path: string): Promise<{ measurements: Measurement[]; damaged: number }> {
+  const measurements: Measurement[] = [];
+  let damaged = 0;
+  if (!(await exists(path))) return { measurements, damaged };
+  for await (const { bytes, complete } of readLines(path)) {
+    if (!complete) break;
+    try {
+      measurements.push(decodeMeasurement(bytes.toString('utf8')));
+    } catch {
+      damaged++;
+    }
+  }
+  return { measurements, damaged };
+}
+
+function checkRecords(results: ReadonlyMap<number, TrialResult>, trials: readonly Trial[]): void {
+  for (const { trial, hyperparametersHash } of results.values()) {
+    if (trials[trial]?.hyperparametersHash === hyperparametersHash) continue;
+    throw new InvalidConfigError(
+      `journal: trial ${trial} was recorded with other hyperparameters than the sweep gives it`,
+    );
+  }
+}
+
+/** Opens a file of lines for appending; a torn last line is cut off. */
+async function openLines(path: string): Promise<AppendLog> {
+  let size = 0;
+  if (await exists(path)) for await (const line of readLines(path)) if (line.complete) size = line.end;
+  return AppendLog.open(path, size);
+}
+
+async function removeLeftovers(path: string): Promise<void> {
+  for (const name of await readdir(path)) {
+    // A lock that is just being taken is somebody else's.
+    if (name.endsWith(TEMPORARY) && !name.startsWith('lock-'))
+      await rm(join(path, name), { recursive: true, force: true });
+  }
+}
+
+/** Weights of attempts that have no record can never be anybody's: their trials run again. */
+async function removeForeignModels(models: string, results: ReadonlyMap<number, TrialResult>): Promise<void> {
+  const recorded = new Set([...results.values()].map(({ trial, attemptUID }) => `${trial}-${attemptUID}`));
+  for (const name of await readdir(models)) {
+    if (!recorded.has(name)) await rm(join(models, name), { recursive: true, force: true });
+  }
+}
+
+async function replaceFolder(source: string, target: string, card: string): Promise<void> {
+  const temporary = `${target}.${randomUUID()}${TEMPORARY}`;
+  await cp(source, temporary, { recursive: true });
+  await writeWhole(join(temporary, 'README.md'), card);
+  for (const name of await readdir(temporary)) await syncFile(join(temporary, name));
+  await syncFolder(temporary);
+  const old = `${target}.${randomUUID()}${TEMPORARY}`;
+  if (await exists(target)) await rename(target, old);
+  await rename(temporary, target);
+  await syncFolder(join(target, '..'));
+  await rm(old, { recursive: true, force: true });
+}
+
+async function syncFile(path: string): Promise<void> {
+  const file = await open(path, 'r');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function writeIfChanged(path: string, content: string): Promise<void> {
+  const before = await readFile(path, 'utf8').catch(() => undefined);
+  if (before !== content) await writeWhole(path, content);
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
