@@ -66,7 +66,8 @@ export function parseYaml(text: string): ParsedYaml {
   if (second) harmless.push(at(second.range[0], 'a second document; one Sweep a file'));
   if (fatal.length > 0) return { kind: 'Unreadable', violations: inOrder([...fatal, ...harmless]) };
   try {
-    return { kind: 'Data', data: document.toJS({ maxAliasCount: MAX_ALIASES }), violations: inOrder(harmless) };
+    // The library counts the anchor too.
+    return { kind: 'Data', data: document.toJS({ maxAliasCount: MAX_ALIASES + 1 }), violations: inOrder(harmless) };
   } catch (error) {
     // What is left can only come from aliases and merge keys: too many in each other, or not of mappings.
     const message =
