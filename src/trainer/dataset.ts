@@ -163,8 +163,6 @@ async function install(name: DatasetName, options: FetchOptions, files: readonly
         );
       await writeDurably(join(content, fileName), bytes);
       log(`${name}: ${fileName} rebuilt`);
-      // The rebuilding blocks, so this is where an interrupt is seen.
-      signal?.throwIfAborted();
     }
   });
 }

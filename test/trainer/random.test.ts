@@ -47,6 +47,13 @@ test('a shuffled list holds each number once', () =>
     }),
   ));
 
+test('a number that would favour small results is drawn again', () => {
+  const replay = (numbers: number[]) => () => numbers.shift() ?? 0;
+  // 2^32 is 1 more than a multiple of 3, so its last value has no fair place among three.
+  assert.deepEqual(shuffled(3, replay([2 ** 32 - 1, 1, 0])), shuffled(3, replay([1, 0])));
+  assert.notDeepEqual(shuffled(3, replay([2 ** 32 - 2, 1, 0])), shuffled(3, replay([1, 0])));
+});
+
 test('every order of four is about as likely as any other', () => {
   const random = createRandom(7, 0);
   const rounds = 24_000;
