@@ -1,4 +1,4 @@
-import { type EpochFigures, finiteOrNull, type Measurement, nullNonFiniteLosses } from './measurement.ts';
+import { type EpochFigures, figuresOf, finiteOrNull, type Measurement, nullNonFiniteLosses } from './measurement.ts';
 import type { CurveSummary } from './result.ts';
 
 /** The Measurements of one attempt at one Trial, by epoch. */
@@ -54,17 +54,6 @@ function latestOf(attempts: Iterable<Attempt>): Attempt | undefined {
     if (!latest || attempt.first.attempt >= latest.first.attempt) latest = attempt;
   }
   return latest;
-}
-
-/** A Measurement without its address. */
-export function figuresOf({
-  sweep: _,
-  trial: __,
-  attempt: ___,
-  attemptUID: ____,
-  ...figures
-}: Measurement): EpochFigures {
-  return figures;
 }
 
 /** The validation losses smoothed by a centred median of three epochs, the window clipped at the ends (two: their mean).

@@ -87,6 +87,17 @@ export function decodeForeignMeasurement(text: string): Measurement {
   return decode(MeasurementSchema, text, MAX_MESSAGE_BYTES, FOREIGN_DEFAULTS);
 }
 
+/** A Measurement without its address. */
+export function figuresOf({
+  sweep: _,
+  trial: __,
+  attempt: ___,
+  attemptUID: ____,
+  ...figures
+}: Measurement): EpochFigures {
+  return figures;
+}
+
 /** Writes null for each loss that is not finite. */
 export function nullNonFiniteLosses<Figures extends EpochFigures>(figures: Figures): Figures {
   return {

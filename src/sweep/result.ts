@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { decode, encode } from './codec.ts';
-import { EpochFiguresSchema, finiteOrNull, MAX_EPOCHS, MeasurementSchema } from './measurement.ts';
+import { EpochFiguresSchema, MAX_EPOCHS, MeasurementSchema } from './measurement.ts';
 
 /** Largest encoded result, in bytes: what a Pod's termination message holds. */
 export const MAX_RESULT_BYTES = 4096;
@@ -55,12 +55,11 @@ export type TrialResult = Readonly<Static<typeof TrialResultSchema>>;
 /** Longest reason that is kept, in characters: whatever they are, the whole then fits. */
 const MAX_REASON = 256;
 
-/** One line of JSON, at most 4 KiB: a long reason is shortened, nothing else is left out; a test loss that is not finite becomes null.
+/** One line of JSON, at most 4 KiB: a long reason is shortened, nothing else is left out.
  * @throws InvalidMessageError for anything that a decoder would refuse
  */
 export function encodeResult(result: TrialResult): string {
-  const test = result.test && { ...result.test, loss: finiteOrNull(result.test.loss) };
-  return encode(TrialResultSchema, { ...result, reason: shorten(result.reason), test }, MAX_RESULT_BYTES);
+  return encode(TrialResultSchema, { ...result, reason: shorten(result.reason) }, MAX_RESULT_BYTES);
 }
 
 /** Cuts between code points: half a surrogate pair would not survive UTF-8. */
