@@ -1,0 +1,302 @@
+import type { Columns, ReportData, TrialView } from '../data.ts';
+import { formatAccuracy, formatLoss, plural } from '../format.ts';
+import { spread, textWidth } from './labels.ts';
+import { CHART_STYLE, type Chart, colourOf, type Plot, STRONG, shorten } from './marks.ts';
+
+export type Quantity = 'loss' | 'accuracy';
+
+export interface CurvesView {
+  readonly width: number;
+  readonly selected: number | null;
+  readonly quantity: Quantity;
+}
+
+/** One epoch of one trial. */
+export interface CurvePoint {
+  readonly view: TrialView;
+  readonly epoch: number;
+  readonly training: number | null;
+  readonly validation: number | null;
+}
+
+type Drawn = TrialView & { readonly curve: Columns };
+
+/** Below this width, in pixels, names stand in a legend under the chart and not at the ends of the curves. */
+export const NARROW = 640;
+const MARGIN = { top: 44, bottom: 40, left: 48 };
+
+/** All curves, training dashed and validation solid; of the selected trial also the gap, the kept epoch and t*. */
+export function curvesChart(plot: Plot, data: ReportData, view: CurvesView): Chart {
+  const drawn = data.trials.filter((trial): trial is Drawn => trial.curve !== null);
+  const strong = drawn.filter(({ rank }) => rank < STRONG);
+  const selected = drawn.find(({ trial }) => trial === view.selected);
+  const named = selected && !strong.includes(selected) ? [...strong, selected] : strong;
+  const domain = domainOf(drawn, named, view.quantity, data.classes);
+  const narrow = view.width < NARROW;
+  const height = narrow ? 340 : 460;
+  const names = named.map(({ name }) => shorten(name, 34));
+  const marginRight = narrow ? 16 : 28 + Math.max(40, ...names.map(textWidth));
+  const span: [number, number] = data.epochs > 1 ? [1, data.epochs] : [0, 2];
+  const frame: Frame = {
+    domain,
+    top: MARGIN.top,
+    bottom: height - MARGIN.bottom,
+    epochsPerPixel: (span[1] - span[0]) / (view.width - MARGIN.left - marginRight),
+  };
+
+  return {
+    sentence: describeCurves(data, drawn, selected, view.quantity),
+    options: {
+      width: view.width,
+      height,
+      marginTop: MARGIN.top,
+      marginBottom: MARGIN.bottom,
+      marginLeft: MARGIN.left,
+      marginRight,
+      style: CHART_STYLE,
+      color: { type: 'identity' },
+      x: { domain: span, label: null },
+      y: { domain, label: null },
+      marks: [
+        plot.gridY({ stroke: 'var(--rule)', strokeOpacity: 1 }),
+        plot.axisY({ ticks: 6, tickSize: 0, ...(view.quantity === 'accuracy' && { tickFormat: asPercent }) }),
+        plot.axisX({ ticks: epochTicks(data.epochs, view.width), tickFormat: 'd', tickSize: 4, label: null }),
+        plot.text(['epoch'], { frameAnchor: 'bottom', dy: 34, fill: 'var(--soft)' }),
+        faintLines(plot, drawn, selected, view.quantity),
+        strongLines(plot, strong, selected, view.quantity),
+        ...(selected ? selectedMarks(plot, selected, view, data.epochs) : []),
+        ...(narrow ? [] : endLabels(plot, named, names, view, frame, span[1])),
+        pointerMarks(plot, named, view.quantity),
+      ],
+    },
+  };
+}
+
+/** What the chart draws, one row a point; also the rows of its table. */
+export function curvePoints(trials: readonly TrialView[], quantity: Quantity): CurvePoint[] {
+  return trials.flatMap((view) => {
+    const { curve } = view;
+    if (!curve) return [];
+    const [training, validation] =
+      quantity === 'loss' ? [curve.trainLoss, curve.validationLoss] : [curve.trainAccuracy, curve.validationAccuracy];
+    return curve.epoch.map((epoch, at) => ({
+      view,
+      epoch,
+      training: training[at] ?? null,
+      validation: validation[at] ?? null,
+    }));
+  });
+}
+
+const asPercent = (fraction: number) => `${Math.round(100 * fraction)} %`;
+const byTrial = (point: CurvePoint) => point.view.trial;
+const colour = (point: CurvePoint) => colourOf(point.view);
+
+/** Beyond the ten best only the validation curve is drawn, faintly: a background to read the others against. */
+function faintLines(plot: Plot, drawn: readonly Drawn[], selected: Drawn | undefined, quantity: Quantity) {
+  const faint = curvePoints(
+    drawn.filter((view) => view.rank >= STRONG && view !== selected),
+    quantity,
+  );
+  const style = { z: byTrial, stroke: 'var(--faint)', strokeWidth: 1, clip: true } as const;
+  return [plot.lineY(faint, { x: 'epoch', y: 'validation', ...style }), ...loneDots(plot, faint)];
+}
+
+function strongLines(plot: Plot, strong: readonly Drawn[], selected: Drawn | undefined, quantity: Quantity) {
+  const points = curvePoints(
+    strong.filter((view) => view !== selected),
+    quantity,
+  );
+  const style = { x: 'epoch', z: byTrial, stroke: colour, clip: true } as const;
+  return [
+    plot.lineY(points, { ...style, y: 'training', strokeWidth: 1.25, strokeDasharray: '2 4', strokeOpacity: 0.75 }),
+    plot.lineY(points, { ...style, y: 'validation', strokeWidth: 1.5 }),
+    ...loneDots(plot, points),
+  ];
+}
+
+/** A curve of one epoch is no line: its training figure is a ring, its validation figure a disc. */
+function loneDots(plot: Plot, points: readonly CurvePoint[]) {
+  const lone = points.filter(({ view }) => view.curve?.epoch.length === 1);
+  if (lone.length === 0) return [];
+  return [
+    plot.dot(lone, { x: 'epoch', y: 'training', r: 4, stroke: colour, clip: true }),
+    plot.dot(lone, { x: 'epoch', y: 'validation', r: 4, fill: colour, clip: true }),
+  ];
+}
+
+function selectedMarks(plot: Plot, selected: Drawn, { quantity, width }: CurvesView, planned: number) {
+  const points = curvePoints([selected], quantity);
+  const stroke = selected.rank < STRONG ? colourOf(selected) : 'var(--ink)';
+  const line = { x: 'epoch', stroke, clip: true } as const;
+  const kept = points.find(({ epoch }) => epoch === selected.keptEpoch);
+  const turn = points.find(({ epoch }) => epoch === selected.turningEpoch);
+  return [
+    plot.areaY(points, { x: 'epoch', y1: 'training', y2: 'validation', fill: stroke, fillOpacity: 0.13, clip: true }),
+    // A halo, so that the selected curve stays readable where it crosses others.
+    plot.lineY(points, { ...line, y: 'validation', stroke: 'var(--panel)', strokeWidth: 6 }),
+    plot.lineY(points, { ...line, y: 'training', strokeWidth: 2.25, strokeDasharray: '5 4' }),
+    plot.lineY(points, { ...line, y: 'validation', strokeWidth: 3 }),
+    ...loneDots(plot, points),
+    ...markers(plot, kept, turn, width, planned),
+    ...(kept ? [plot.dot([kept], { x: 'epoch', y: 'validation', r: 6, fill: stroke, stroke: 'var(--panel)' })] : []),
+  ];
+}
+
+/** Rules with their names above the frame, in two rows so that neighbours do not meet. */
+function markers(
+  plot: Plot,
+  kept: CurvePoint | undefined,
+  turn: CurvePoint | undefined,
+  width: number,
+  planned: number,
+) {
+  const same = kept && turn && kept.epoch === turn.epoch;
+  const labels = [
+    ...(kept ? [{ epoch: kept.epoch, text: `kept${same ? ' = t*' : ''}, epoch ${kept.epoch}`, row: 0 }] : []),
+    ...(turn && !same ? [{ epoch: turn.epoch, text: `turning point t*, epoch ${turn.epoch}`, row: 1 }] : []),
+  ];
+  return labels.flatMap(({ epoch, text, row }) => {
+    const share = epoch / planned;
+    const textAnchor = share > 0.7 ? 'end' : share < 0.25 || width < NARROW ? 'start' : 'middle';
+    const dy = 17 * row - MARGIN.top + 10;
+    return [
+      plot.ruleX([epoch], {
+        stroke: 'var(--ink)',
+        strokeWidth: 1,
+        strokeDasharray: row === 0 ? 'none' : '3 3',
+        insetTop: 17 * row - MARGIN.top + 18,
+      }),
+      plot.text([text], {
+        x: () => epoch,
+        frameAnchor: 'top',
+        dy,
+        dx: textAnchor === 'end' ? 4 : textAnchor === 'start' ? -4 : 0,
+        textAnchor,
+        lineAnchor: 'middle',
+        fill: 'var(--ink)',
+        stroke: 'var(--panel)',
+        strokeWidth: 4,
+        fontWeight: row === 0 ? 600 : 400,
+      }),
+    ];
+  });
+}
+
+/** Where a value stands on the page, in pixels, and how many epochs one pixel is. */
+interface Frame {
+  readonly domain: readonly [number, number];
+  readonly top: number;
+  readonly bottom: number;
+  readonly epochsPerPixel: number;
+}
+
+/** Names at the right of the frame, at the height where each validation curve ends, moved apart, with a leader to each. */
+function endLabels(
+  plot: Plot,
+  named: readonly Drawn[],
+  names: readonly string[],
+  { quantity, selected }: CurvesView,
+  { domain: [least, most], top, bottom, epochsPerPixel }: Frame,
+  planned: number,
+) {
+  const ends = named.map((view) => curvePoints([view], quantity).findLast(({ validation }) => validation !== null));
+  const values = ends.map((end) => Math.min(most, Math.max(least, end?.validation ?? most)));
+  const pixels = values.map((value) => bottom - ((value - least) / (most - least)) * (bottom - top));
+  const placed = spread(pixels, 16, top, bottom);
+  const labels = named.map((view, at) => {
+    const y = least + ((bottom - (placed[at] ?? 0)) / (bottom - top)) * (most - least);
+    const last = ends[at]?.epoch ?? 0;
+    // A curve that ended early has only a stub: a line across the chart would look like data.
+    const begins = last === planned ? { x: planned, y: values[at] ?? y } : { x: planned + 8 * epochsPerPixel, y };
+    return { text: names[at] ?? '', view, y, begins };
+  });
+  const text = (chosen: boolean) =>
+    plot.text(
+      labels.filter(({ view }) => (view.trial === selected) === chosen),
+      {
+        x: planned + 20 * epochsPerPixel,
+        y: 'y',
+        text: 'text',
+        textAnchor: 'start',
+        fill: ({ view }) => textColourOf(view),
+        fontWeight: chosen ? 700 : 400,
+      },
+    );
+  return [
+    plot.link(labels, {
+      x1: ({ begins }) => begins.x,
+      y1: ({ begins }) => begins.y,
+      x2: planned + 17 * epochsPerPixel,
+      y2: 'y',
+      stroke: ({ view }) => colourOf(view),
+      strokeWidth: 1,
+    }),
+    text(false),
+    text(true),
+  ];
+}
+
+function textColourOf({ rank }: TrialView): string {
+  return rank < 8 ? `var(--hue-text-${rank + 1})` : 'var(--soft)';
+}
+
+function pointerMarks(plot: Plot, named: readonly Drawn[], quantity: Quantity) {
+  const format = quantity === 'loss' ? formatLoss : formatAccuracy;
+  const points = curvePoints(named, quantity).filter(({ validation }) => validation !== null);
+  const title = ({ view, epoch, training, validation }: CurvePoint) =>
+    `${view.name}\nepoch ${epoch}\nvalidation ${format(validation)}\ntraining ${format(training)}`;
+  return plot.tip(
+    points,
+    plot.pointer({ x: 'epoch', y: 'validation', title, fill: 'var(--panel)', stroke: 'var(--grey)', maxRadius: 60 }),
+  );
+}
+
+/** Losses: up to one and a half times pure guessing, or what the named trials need to stay in the frame at the kept epoch. */
+function domainOf(
+  drawn: readonly Drawn[],
+  named: readonly Drawn[],
+  quantity: Quantity,
+  classes: number,
+): [number, number] {
+  const values = curvePoints(drawn, quantity)
+    .flatMap(({ training, validation }) => [training, validation])
+    .filter((value) => value !== null);
+  if (quantity === 'accuracy')
+    return [0, Math.min(1, 0.05 + values.reduce((most, value) => Math.max(most, value), 0.1))];
+  const guessing = Math.log(classes);
+  const kept = named.map(({ validationLoss }) => validationLoss ?? 0);
+  const ceiling = Math.max(1.5 * guessing, ...kept.filter((loss) => loss < 4 * guessing));
+  const most = values.reduce((top, value) => Math.max(top, value), 0);
+  return [0, 1.04 * Math.min(ceiling, most || guessing)];
+}
+
+/** Whole epochs, the first and the last among them. */
+function epochTicks(planned: number, width: number): number[] {
+  const room = Math.max(2, Math.floor(width / 55));
+  const step = [1, 2, 5, 10, 20, 50, 100, 200, 500].find((size) => planned / size <= room) ?? 500;
+  const ticks = Array.from({ length: Math.floor(planned / step) }, (_, at) => (at + 1) * step);
+  return step === 1 ? ticks : [1, ...ticks];
+}
+
+function describeCurves(
+  data: ReportData,
+  drawn: readonly Drawn[],
+  selected: Drawn | undefined,
+  quantity: Quantity,
+): string {
+  if (drawn.length === 0) return 'No trial has a curve yet.';
+  const all = `${quantity === 'loss' ? 'Loss' : 'Accuracy'} by epoch of ${plural(drawn.length, 'trial')}`;
+  const missing = data.trials.length - drawn.length;
+  const without = missing > 0 ? ` (${formatMissing(missing)})` : '';
+  if (!selected) return `${all}${without}.`;
+  const format = quantity === 'loss' ? formatLoss : formatAccuracy;
+  const kept = curvePoints([selected], quantity).find(({ epoch }) => epoch === selected.keptEpoch);
+  const figures = kept
+    ? `: at its kept epoch ${kept.epoch} training ${format(kept.training)}, validation ${format(kept.validation)}`
+    : ', which has no kept epoch';
+  const turn = selected.turningEpoch === null ? '' : `; its validation loss turns at epoch ${selected.turningEpoch}`;
+  return `${all}${without}. Selected: ${selected.name}${figures}${turn}.`;
+}
+
+const formatMissing = (count: number) => `${plural(count, 'trial')} without a curve`;

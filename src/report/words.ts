@@ -1,0 +1,180 @@
+import { type FindingName, percent, points } from '../sweep/finding.ts';
+import type { Selection } from '../sweep/schema.ts';
+import type { Alternative, BestModel, RuleName, Verdict } from '../sweep/verdict.ts';
+import { STATUS_WORDS } from './charts/marks.ts';
+import type { ReportData, ReportInput, TrialView } from './data.ts';
+import { formatAccuracy, formatCount, formatLoss, list, plural } from './format.ts';
+
+/** The verdict for people: a headline, one sentence with the numbers, and what to make of them. */
+export interface Explanation {
+  readonly headline: string;
+  readonly sentence: string;
+  readonly notes: readonly string[];
+}
+
+export function explainVerdict(input: ReportInput, data: ReportData): Explanation {
+  const { best } = input.verdict;
+  return best ? explainBest(best, input, data) : explainNone(input, data);
+}
+
+function explainBest(best: BestModel, { verdict, sweep, winnerTest }: ReportInput, data: ReportData): Explanation {
+  const { selection } = sweep.spec;
+  const loss = `${formatLoss(best.validationLoss)} ± ${formatLoss(best.validationLossStandardError)}`;
+  const sentence =
+    `Kept at epoch ${best.epoch} of ${data.epochs}, it has a validation loss of ${loss} and a validation accuracy of ` +
+    `${formatAccuracy(best.validationAccuracy)}: ${whyBest(verdict, data)}.`;
+  return {
+    headline: `${nameOf(data, best.trial)} is the best network that does not overfit`,
+    sentence,
+    notes: [
+      overfittingNote(best, selection),
+      certaintyNote(verdict, data),
+      ...(winnerTest ? [testNote(best, winnerTest)] : []),
+      ...(best.finding === 'StillImproving' ? ['Its loss was still falling at the end: more epochs may help.'] : []),
+    ],
+  };
+}
+
+function whyBest(verdict: Verdict, data: ReportData): string {
+  const eligible = plural(verdict.findings.filter(isEligibleName).length, 'network');
+  if (verdict.reason === 'LowestValidationLoss') return `the lowest loss of the ${eligible} that do not overfit`;
+  const count = verdict.best ? formatCount(verdict.best.parameterCount) : '';
+  return (
+    `the smallest (${count} parameters) of the ${verdict.withinOneStandardError} networks ` +
+    `within one standard error of the lowest loss, ${formatLoss(data.band?.low)}`
+  );
+}
+
+const isEligibleName = ({ finding }: { finding: FindingName }) => finding === 'Healthy' || finding === 'StillImproving';
+
+function overfittingNote(best: BestModel, selection: Selection): string {
+  const allowed = `${percent(selection.maxLossRise)} is allowed`;
+  const rise =
+    best.rise > 0
+      ? `Its validation loss ends ${percent(best.rise)} above its minimum (${allowed})`
+      : 'It is kept at the minimum of its validation loss';
+  const limit =
+    selection.maxAccuracyGap === undefined ? '' : ` (at most ${points(selection.maxAccuracyGap)} are allowed)`;
+  const side = best.gap < 0 ? 'below' : 'above';
+  return `${rise}, and its training accuracy stands ${points(Math.abs(best.gap))} ${side} its validation accuracy${limit}.`;
+}
+
+function certaintyNote(verdict: Verdict, data: ReportData): string {
+  const others = verdict.withinOneStandardError - 1;
+  if (others < 1) return 'How sure: no other eligible network comes within one standard error of the lowest loss.';
+  const names = data.trials
+    .filter(({ trial, status, validationLoss }) => trial !== data.best && isClose({ status, validationLoss }, data))
+    .map(({ name }) => name);
+  const who = names.length > 0 && names.length <= 3 ? ` (${list(names)})` : '';
+  return `How sure: ${plural(others, 'other eligible network')}${who} ${others === 1 ? 'stands' : 'stand'} within one standard error of the lowest loss, so the data cannot tell them apart.`;
+}
+
+function isClose({ status, validationLoss }: Pick<TrialView, 'status' | 'validationLoss'>, { band }: ReportData) {
+  const eligible = status === 'Healthy' || status === 'StillImproving';
+  return eligible && band !== null && validationLoss !== null && validationLoss <= band.high;
+}
+
+function testNote(best: BestModel, test: NonNullable<ReportInput['winnerTest']>): string {
+  const opened = `On the test images, opened for this network only, it reaches ${formatAccuracy(test.accuracy)}`;
+  if (test.loss === null) return `${opened}.`;
+  const optimism = test.loss - best.validationLoss;
+  const side = optimism < 0 ? 'lower' : 'higher';
+  return `${opened}; the test loss ${formatLoss(test.loss)} is ${formatLoss(Math.abs(optimism))} ${side} than the validation loss (its optimism).`;
+}
+
+function explainNone({ verdict, sweep }: ReportInput, data: ReportData): Explanation {
+  const { findings, leastOverfit } = verdict;
+  const spoken = findings.find(({ trial }) => trial === leastOverfit);
+  const counts = countStatuses(data.trials);
+  return {
+    headline: 'No network qualifies',
+    sentence: spoken
+      ? `Of ${plural(data.trials.length, 'network')} none is eligible (${counts}). ${nameOf(data, spoken.trial)} overfits least: ${spoken.reason}.`
+      : `Of ${plural(data.trials.length, 'network')} none is eligible (${counts}).`,
+    notes: whatToTry(verdict, sweep.spec.selection, data).map((advice) => `Try: ${advice}`),
+  };
+}
+
+/** `6 overfit, 2 failed` */
+export function countStatuses(trials: readonly TrialView[]): string {
+  const counts = new Map<TrialView['status'], number>();
+  for (const { status } of trials) counts.set(status, (counts.get(status) ?? 0) + 1);
+  return [...counts].map(([status, count]) => `${formatCount(count)} ${STATUS_WORDS[status].toLowerCase()}`).join(', ');
+}
+
+function whatToTry(verdict: Verdict, selection: Selection, data: ReportData): string[] {
+  const advice: string[] = [];
+  const byBestEpoch = verdict.alternatives.find(({ rule }) => rule === 'BestEpoch');
+  if (selection.checkpoint === 'LastEpoch' && byBestEpoch?.trial != null) {
+    advice.push(
+      `checkpoint BestEpoch, which would keep ${nameOf(data, byBestEpoch.trial)} at epoch ${byBestEpoch.epoch}, validation loss ${formatLoss(byBestEpoch.validationLoss)}.`,
+    );
+  }
+  const has = (name: FindingName) => verdict.findings.some(({ finding }) => finding === name);
+  if (has('Overfit')) advice.push('fewer epochs, smaller widths, or more training images.');
+  if (has('Diverged')) advice.push('a smaller learning rate: some losses were not finite.');
+  if (has('Incomplete')) advice.push('run the sweep again: it goes on with the trials that did not finish.');
+  if (advice.length === 0) advice.push('run the sweep: no trial has finished its epochs yet.');
+  return advice;
+}
+
+/** What a rule does, as one would tell a colleague. */
+const RULE_WORDS: Record<RuleName, string> = {
+  BestEpoch: 'Keep every network at its best epoch',
+  LastEpoch: 'Keep every network at its last epoch',
+  RawBest: 'Take the lowest loss ever seen, at any epoch, overfit or not',
+  NoFilter: 'Let networks that overfit win too',
+  NoParsimony: 'Take the lowest loss, however large the network',
+};
+
+export interface AlternativeWords {
+  readonly rule: string;
+  readonly pick: string;
+  readonly price: string;
+}
+
+export function explainAlternative(
+  alternative: Alternative,
+  { verdict: { best }, sweep }: ReportInput,
+  data: ReportData,
+): AlternativeWords {
+  const { rule, trial, epoch } = alternative;
+  const own = rule === sweep.spec.selection.checkpoint ? ' (the rule of this sweep)' : '';
+  const words = { rule: `${RULE_WORDS[rule]}${own}` };
+  if (trial === null) return { ...words, pick: 'nothing', price: 'no network is eligible under this rule' };
+  const pick = `${nameOf(data, trial)}, epoch ${epoch}`;
+  if (!best) {
+    const accuracy = formatAccuracy(alternative.validationAccuracy);
+    return { ...words, pick, price: `validation loss ${formatLoss(alternative.validationLoss)}, accuracy ${accuracy}` };
+  }
+  if (trial === best.trial && epoch === best.epoch) return { ...words, pick, price: 'the same pick' };
+  return { ...words, pick, price: priceOf(alternative, best) };
+}
+
+function priceOf(alternative: Alternative, best: BestModel): string {
+  const { validationLossDifference: loss, validationAccuracyDifference: accuracy, parameterCount } = alternative;
+  const prices = [
+    difference(loss, 'loss', formatLoss, ['higher', 'lower']),
+    difference(accuracy, 'accuracy', points, ['higher', 'lower']),
+  ];
+  const times = (parameterCount ?? best.parameterCount) / best.parameterCount;
+  if (times >= 1.05) prices.push(`${times < 10 ? times.toFixed(1) : times.toFixed(0)} times the parameters`);
+  else if (times <= 0.95) prices.push(`${(100 * times).toFixed(0)} % of the parameters`);
+  if (alternative.finding === 'Overfit') prices.push('and it overfits');
+  return prices.filter((price) => price !== '').join(', ');
+}
+
+function difference(
+  value: number | null,
+  noun: string,
+  format: (amount: number) => string,
+  [higher, lower]: readonly [string, string],
+): string {
+  if (value === null) return '';
+  const amount = format(Math.abs(value));
+  return Number.parseFloat(amount) === 0 ? `the same ${noun}` : `${noun} ${amount} ${value > 0 ? higher : lower}`;
+}
+
+export function nameOf({ trials }: ReportData, trial: number): string {
+  return trials.find((view) => view.trial === trial)?.name ?? `trial ${trial}`;
+}
