@@ -114,7 +114,8 @@ describe('a backend asked for by name', () => {
   });
 
   test('native that does not load gives the reason', () => {
-    const { error } = open('native', { binding: broken });
+    const { error, warnings } = open('native', { binding: broken });
+    assert.deepEqual(warnings, []);
     assert.equal(error?.reason, 'InvalidConfig');
     assert.match(error.message, /^backend native: .*broken\.node/);
   });

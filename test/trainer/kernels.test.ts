@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { openBackend } from '../../src/trainer/backend.ts';
-import type { Tensor4D, Tf } from '../../src/trainer/tf.ts';
+import type { NodeJSKernelBackend, Tensor4D, Tf } from '../../src/trainer/tf.ts';
 import { nativeBinding, needsNative } from './native.ts';
 
 type Shape = [number, number, number, number];
@@ -32,6 +32,7 @@ const pools: Record<string, { input: Shape; size: number; stride: number; pad: '
   'windows with gaps': { input: [1, 9, 9, 2], size: 2, stride: 3, pad: 'valid' },
   'windows over the edge': { input: [2, 7, 7, 3], size: 3, stride: 2, pad: 'same' },
   'a batch of one with one channel': { input: [1, 4, 4, 1], size: 2, stride: 2, pad: 'valid' },
+  'many windows over the edge': { input: [8, 29, 29, 12], size: 3, stride: 2, pad: 'same' },
   'a window as large as the input': { input: [2, 5, 5, 3], size: 5, stride: 5, pad: 'valid' },
   'the first layer of the study at batch size 8': { input: [8, 28, 28, 12], size: 2, stride: 2, pad: 'valid' },
 };
@@ -85,20 +86,44 @@ for (const [name, { options, open, registered }] of Object.entries(backends)) {
     test('no tensor and no memory of the backend is left behind', async () => {
       await tf.setBackend(registered);
       const network: Operation = (x, f = x) => tf.maxPool(tf.relu(tf.conv2d(x, f, 1, 'valid')), 2, 2, 'valid');
-      const once = () => gradients(network, [normal([4, 32, 32, 3], 1), normal([5, 5, 3, 12], 2)]);
-      const held = () => [
-        tf.memory().numTensors,
-        tf.memory().numDataBuffers,
-        tf.memory().numBytes,
-        tf.backend().numDataIds(),
-      ];
+      const once = () => gradients(network, [normal([8, 32, 32, 3], 1), normal([5, 5, 3, 12], 2)]);
       once();
       const before = held();
-      for (let i = 0; i < 5; i++) once();
+      for (let i = 0; i < 3; i++) once();
       assert.deepEqual(held(), before);
+    });
+
+    test('a kernel leaves nothing but its result, also outside of tf.tidy', async () => {
+      await tf.setBackend(registered);
+      const [x, filter] = [tensor(normal([2, 8, 8, 3], 1)), tensor(normal([3, 3, 3, 4], 2))];
+      const dy = tensor(normal([2, 6, 6, 4], 3));
+      const plain = { strides: [1, 1], pad: 'valid', dataFormat: 'NHWC' };
+      const [tensors] = held();
+      for (const [kernel, inputs, attributes] of [
+        ['Conv2DBackpropFilter', { x, dy }, { ...plain, filterShape: filter.shape }],
+        ['Conv2DBackpropInput', { dy, filter }, { ...plain, inputShape: x.shape }],
+        ['Step', { x }, { alpha: 0 }],
+      ] as const) {
+        tf.dispose(tf.engine().runKernel(kernel, inputs, attributes));
+        assert.equal(held()[0], tensors, kernel);
+      }
+      tf.dispose([x, filter, dy]);
     });
   });
 }
+
+test('max pooling of many windows is done by oneDNN on native', {
+  ...needsNative,
+  ...(process.arch !== 'x64' && { skip: 'oneDNN is for x86' }),
+}, async (t) => {
+  await backends.native.open();
+  const calls = t.mock.method(tf.backend() as NodeJSKernelBackend, 'executeMultipleOutputs').mock;
+  gradients((x) => tf.maxPool(x, 2, 2, 'valid'), [normal([8, 28, 28, 12], 1)]);
+  assert.deepEqual(
+    calls.calls.map((call) => call.arguments[0]),
+    ['_MklNativeMaxPool'],
+  );
+});
 
 describe('convolutions that our networks do not have, on wasm', () => {
   before(async () => {
@@ -121,6 +146,11 @@ describe('convolutions that our networks do not have, on wasm', () => {
     });
   }
 });
+
+function held(): number[] {
+  const { numTensors, numDataBuffers, numBytes } = tf.memory();
+  return [numTensors, numDataBuffers, numBytes, tf.backend().numDataIds()];
+}
 
 /** An input as numbers, since a tensor would move from one backend to the other. */
 interface Numbers {
