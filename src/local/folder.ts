@@ -59,19 +59,25 @@ export async function openFolder(
   options: JournalOptions,
 ): Promise<RunFolder> {
   await mkdir(path, { recursive: true });
-  const release = await lockFolder(path);
+  const closers = [await lockFolder(path)];
+  const close = async () => {
+    for (const undo of closers.splice(0).reverse()) await undo();
+  };
   try {
     const { journal, results, notes } = await openJournal(join(path, FILES.journal), sweep, options);
+    closers.push(() => journal.close());
     checkRecords(results, trials);
     await removeLeftovers(path);
     await writeIfChanged(join(path, FILES.sweep), stringify(sweep));
     await mkdir(join(path, FILES.models), { recursive: true });
     await removeForeignModels(join(path, FILES.models), results);
     const curves = await openLines(join(path, FILES.curves));
+    closers.push(() => curves.close());
     const progress = await openLines(join(path, FILES.progress));
-    return buildFolder({ path, journal, results, notes, curves, progress, release });
+    closers.push(() => progress.close());
+    return buildFolder({ path, journal, results, notes, curves, progress, close });
   } catch (error) {
-    await release();
+    await close();
     throw error;
   }
 }
@@ -83,10 +89,10 @@ interface Parts {
   readonly notes: readonly string[];
   readonly curves: AppendLog;
   readonly progress: AppendLog;
-  readonly release: () => Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
-function buildFolder({ path, journal, results, notes, curves, progress, release }: Parts): RunFolder {
+function buildFolder({ path, journal, results, notes, curves, progress, close }: Parts): RunFolder {
   const models = join(path, FILES.models);
   const modelFolder = ({ trial, attemptUID }: AttemptName) => join(models, `${trial}-${attemptUID}`);
   let lost = 0;
@@ -117,10 +123,7 @@ function buildFolder({ path, journal, results, notes, curves, progress, release 
     async writeVerdict(file) {
       await writeIfChanged(join(path, FILES.verdict), encodeVerdictFile(file));
     },
-    async close() {
-      await Promise.all([journal.close(), curves.close(), progress.close()]);
-      await release();
-    },
+    close,
   };
 }
 

@@ -37,7 +37,7 @@ export function makeResult(assignment: Assignment, measurements: readonly Measur
     attempt,
     attemptUID,
     outcome: 'Succeeded',
-    reason: 'Finished',
+    reason: `Finished in process ${process.pid}`,
     hyperparametersHash,
     parameterCount: 1000 * width,
     backend: 'cpu',

@@ -1,6 +1,7 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FromWorker, ToWorker } from '../../src/shared/worker-protocol.ts';
+import type { Assignment } from '../../src/sweep/assignment.ts';
 import { makeMeasurements, makeResult } from './trials.ts';
 
 /** A worker process that trains nothing. Hyperparameters command it: `learningRate` is how many seconds a trial takes, and
@@ -16,6 +17,8 @@ export const MISBEHAVE = {
   diesOnce: 9007,
   hangsDeaf: 9008,
   leavesHalfAModel: 9009,
+  neverSteps: 9010,
+  hangsAfterASlowStep: 9011,
 } as const;
 
 function send(message: FromWorker): Promise<void> {
@@ -25,8 +28,8 @@ function send(message: FromWorker): Promise<void> {
 let steps = 0;
 
 async function train({ assignment, modelFolder }: ToWorker): Promise<void> {
-  const { seed, learningRate } = assignment.hyperparameters;
-  await misbehave(seed, assignment.attempt, modelFolder);
+  const { learningRate } = assignment.hyperparameters;
+  await misbehave({ kind: 'run', assignment, modelFolder, cacheFolder: '' });
   const measurements = makeMeasurements(assignment);
   for (const measurement of measurements) {
     await sleep((1000 * learningRate) / measurements.length);
@@ -40,8 +43,26 @@ async function train({ assignment, modelFolder }: ToWorker): Promise<void> {
   await send({ kind: 'result', result: makeResult(assignment, measurements) });
 }
 
-async function misbehave(seed: number, attempt: number, modelFolder: string): Promise<void> {
-  switch (seed) {
+/** Says that it has come so far, and no more; heartbeats go on, steps do not. */
+async function hang({ trial, attempt, attemptUID }: Assignment, slowestStepMs?: number): Promise<void> {
+  if (slowestStepMs !== undefined) await send({ kind: 'heartbeat', steps: ++steps, slowestStepMs });
+  const progress = {
+    trial,
+    attempt,
+    attemptUID,
+    epoch: 1,
+    step: 1,
+    steps: 10,
+    runningTrainLoss: 1,
+    examplesPerSecond: 1,
+  };
+  await send({ kind: 'progress', progress, milestone: false });
+  await send({ kind: 'heartbeat', steps: slowestStepMs === undefined ? -1 : steps, slowestStepMs: 1 });
+  await sleep(60_000);
+}
+
+async function misbehave({ assignment, modelFolder }: ToWorker): Promise<void> {
+  switch (assignment.hyperparameters.seed) {
     case MISBEHAVE.killsItself:
       process.kill(process.pid, 'SIGKILL');
       return sleep(60_000);
@@ -50,12 +71,14 @@ async function misbehave(seed: number, attempt: number, modelFolder: string): Pr
       process.exit(2);
       break;
     case MISBEHAVE.hangs:
-      await send({ kind: 'heartbeat', steps: ++steps, slowestStepMs: 1 });
-      return sleep(60_000);
+      return hang(assignment, 1);
+    case MISBEHAVE.hangsAfterASlowStep:
+      return hang(assignment, 60_000);
+    case MISBEHAVE.neverSteps:
+      return hang(assignment);
     case MISBEHAVE.hangsDeaf:
       process.on('SIGTERM', () => undefined);
-      await send({ kind: 'heartbeat', steps: ++steps, slowestStepMs: 1 });
-      return sleep(60_000);
+      return hang(assignment, 1);
     case MISBEHAVE.talksGarbage:
       process.send?.({ kind: 'song', verse: 1 });
       return sleep(60_000);
@@ -66,7 +89,7 @@ async function misbehave(seed: number, attempt: number, modelFolder: string): Pr
       process.exit(1);
       break;
     case MISBEHAVE.diesOnce:
-      if (attempt === 1) process.kill(process.pid, 'SIGKILL');
+      if (assignment.attempt === 1) process.kill(process.pid, 'SIGKILL');
       return;
     case MISBEHAVE.leavesHalfAModel:
       await mkdir(`${modelFolder}.tmp`);

@@ -1,0 +1,368 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { type Pool, type RunDeps, type RunEnd, type RunEvent, runSweep } from '../../src/local/engine.ts';
+import { readJournal } from '../../src/local/journal.ts';
+import { MAX_KEPT_MODELS } from '../../src/local/kept-models.ts';
+import { openPool } from '../../src/local/pool.ts';
+import type { Sweep } from '../../src/sweep/schema.ts';
+import { crash, FakePool, succeed, succeedWithModel } from '../fakes/pool.ts';
+import { FakeTimers } from '../fakes/timers.ts';
+import { makeSweep } from '../fakes/trials.ts';
+import { makeFolder, makeSmallDisk } from './folders.ts';
+
+interface Ran {
+  readonly end: RunEnd;
+  readonly events: readonly RunEvent[];
+}
+
+async function run(folder: string, sweep: Sweep, pool: Pool, deps: Partial<RunDeps> = {}): Promise<Ran> {
+  const events: RunEvent[] = [];
+  const end = await runSweep(sweep, {
+    folder,
+    pool,
+    parallelism: 2,
+    cacheFolder: '/nowhere',
+    versions: { 'cnn-sweep': 'test' },
+    backoffMs: () => 0,
+    ...deps,
+    onEvent: (event) => {
+      events.push(event);
+      deps.onEvent?.(event);
+    },
+  });
+  return { end, events };
+}
+
+function of<Kind extends RunEvent['kind']>(events: readonly RunEvent[], kind: Kind) {
+  return events.filter((event): event is Extract<RunEvent, { kind: Kind }> => event.kind === kind);
+}
+
+const verdictBytes = (folder: string) => readFile(join(folder, 'verdict.json'), 'utf8');
+
+async function undisturbedVerdict(context: TestContext, sweep: Sweep, makePool: () => Pool): Promise<string> {
+  const folder = await makeFolder(context);
+  await run(folder, sweep, makePool());
+  return verdictBytes(folder);
+}
+
+test('a sweep trains every trial once, at most as many at once as told, and names the best', async (context) => {
+  const folder = await makeFolder(context);
+  const pool = new FakePool(succeedWithModel);
+  const { end, events } = await run(folder, makeSweep({ widths: [[4], [8]] }), pool);
+  assert.equal(end.outcome, 'finished');
+  assert.equal(end.complete, true);
+  assert.deepEqual(end.counts, { total: 8, succeeded: 8, failed: 0, stopped: 0, waiting: 0 });
+  assert.deepEqual(
+    pool.ran.map(({ trial }) => trial).sort((a, b) => a - b),
+    [0, 1, 2, 3, 4, 5, 6, 7],
+  );
+  assert.equal(pool.mostAtOnce, 2);
+  assert.equal(pool.closed, true);
+  assert.equal(end.verdict.best?.trial, 4);
+  assert.equal(await readFile(join(folder, 'model/model.json'), 'utf8'), '{"trial":4}');
+  assert.equal(of(events, 'measurement').length, 8 * 3);
+  assert.equal(of(events, 'recorded').length, 8);
+});
+
+test('a second call trains nothing and writes the same bytes', async (context) => {
+  const folder = await makeFolder(context);
+  await run(folder, makeSweep(), new FakePool());
+  const before = await verdictBytes(folder);
+  const pool = new FakePool();
+  const { end } = await run(folder, makeSweep(), pool);
+  assert.deepEqual(pool.ran, []);
+  assert.equal(end.outcome, 'finished');
+  assert.equal(await verdictBytes(folder), before);
+});
+
+test('a trial that crashes has three attempts, each with a UID of its own, then it has failed with the reason', async (context) => {
+  const folder = await makeFolder(context);
+  const pool = new FakePool((job) =>
+    job.assignment.trial === 1 ? crash('Crashed (signal SIGKILL): bye') : succeed(job),
+  );
+  const delays: number[] = [];
+  const backoffMs = (attempt: number) => {
+    delays.push(attempt);
+    return 0;
+  };
+  const { end, events } = await run(folder, makeSweep(), pool, { backoffMs });
+  const attempts = pool.ran.filter(({ trial }) => trial === 1);
+  assert.deepEqual(
+    attempts.map(({ attempt }) => attempt),
+    [1, 2, 3],
+  );
+  assert.equal(new Set(attempts.map(({ attemptUID }) => attemptUID)).size, 3);
+  assert.deepEqual(delays, [1, 2]);
+  assert.deepEqual(
+    of(events, 'retrying').map(({ attempt }) => attempt),
+    [1, 2],
+  );
+  const { results } = await readJournal(join(folder, 'journal'));
+  assert.equal(results.get(1)?.outcome, 'Failed');
+  assert.equal(results.get(1)?.reason, 'Crashed (signal SIGKILL): bye');
+  assert.deepEqual(end.counts, { total: 4, succeeded: 3, failed: 1, stopped: 0, waiting: 0 });
+  assert.equal(end.outcome, 'finished');
+});
+
+test('a trial waits out its backoff while others start', async (context) => {
+  const folder = await makeFolder(context);
+  const timers = new FakeTimers();
+  const pool = new FakePool((job) =>
+    job.assignment.trial === 0 && job.assignment.attempt === 1 ? crash() : succeed(job),
+  );
+  let recorded = 0;
+  const { events } = await run(folder, makeSweep(), pool, {
+    timers,
+    backoffMs: () => 5_000,
+    onEvent: ({ kind }) => {
+      if (kind === 'recorded' && ++recorded === 3) setImmediate(() => timers.advance(5_000));
+    },
+  });
+  assert.deepEqual(
+    of(events, 'recorded')
+      .map(({ result }) => result.trial)
+      .at(-1),
+    0,
+  );
+});
+
+test('a bad configuration is not tried again', async (context) => {
+  const folder = await makeFolder(context);
+  const pool = new FakePool(() => crash('BadConfiguration (exit 2): no', true));
+  const { end } = await run(folder, makeSweep(), pool);
+  assert.equal(pool.ran.length, 4);
+  assert.equal(end.counts.failed, 4);
+  assert.equal(end.verdict.reason, 'NoEligibleModel');
+});
+
+test('more failed trials than allowed stop the sweep, and running trials are recorded as stopped', async (context) => {
+  const folder = await makeFolder(context);
+  const pool = new FakePool((job) => {
+    if (job.assignment.trial > 1) return new Promise(() => undefined);
+    return crash('BadConfiguration (exit 2)', true);
+  });
+  const sweep = makeSweep({ seeds: [0, 1, 2, 3, 4, 5], maxFailedTrials: 1 });
+  const { end } = await run(folder, sweep, pool, { parallelism: 3 });
+  assert.equal(end.outcome, 'failed');
+  assert.equal(end.message, '2 trials failed; spec.maxFailedTrials allows 1');
+  assert.equal(end.counts.failed, 2);
+  assert.ok(end.counts.stopped >= 1 && end.counts.waiting >= 1);
+  assert.equal(end.counts.stopped + end.counts.waiting, 4);
+});
+
+test('suspend starts nothing and says so', async (context) => {
+  const pool = new FakePool();
+  const { end, events } = await run(await makeFolder(context), makeSweep({ suspend: true }), pool);
+  assert.deepEqual(pool.ran, []);
+  assert.equal(end.complete, false);
+  assert.deepEqual(
+    of(events, 'note').map(({ message }) => message),
+    ['spec.suspend is true: nothing is started'],
+  );
+});
+
+test('an interrupt lets running trials finish; the same command goes on to the same verdict', async (context) => {
+  const folder = await makeFolder(context);
+  const sweep = makeSweep({ seeds: [0, 1, 2, 3, 4, 5, 6, 7] });
+  const interrupt = new AbortController();
+  const onEvent = (event: RunEvent) => {
+    if (event.kind === 'started' && event.trial === 3) interrupt.abort();
+  };
+  const first = await run(folder, sweep, new FakePool(succeedWithModel), { interrupt: interrupt.signal, onEvent });
+  assert.equal(first.end.outcome, 'interrupted');
+  assert.deepEqual(first.end.counts, { total: 8, succeeded: 4, failed: 0, stopped: 0, waiting: 4 });
+  assert.equal(first.end.file.test, null);
+  const pool = new FakePool(succeedWithModel);
+  const second = await run(folder, sweep, pool);
+  assert.equal(second.end.outcome, 'finished');
+  assert.deepEqual(
+    pool.ran.map(({ trial }) => trial),
+    [4, 5, 6, 7],
+  );
+  assert.equal(
+    await verdictBytes(folder),
+    await undisturbedVerdict(context, sweep, () => new FakePool(succeedWithModel)),
+  );
+});
+
+test('a kill ends running trials without a record, and they run again', async (context) => {
+  const folder = await makeFolder(context);
+  const kill = new AbortController();
+  const stuck = new FakePool((job) => (job.assignment.trial < 2 ? succeed(job) : new Promise(() => undefined)));
+  const onEvent = (event: RunEvent) => {
+    if (event.kind === 'started' && event.trial === 3) kill.abort();
+  };
+  const { end } = await run(folder, makeSweep(), stuck, { kill: kill.signal, onEvent });
+  assert.equal(end.outcome, 'interrupted');
+  assert.equal(end.counts.stopped, 0);
+  const pool = new FakePool();
+  await run(folder, makeSweep(), pool);
+  assert.deepEqual(
+    pool.ran.map(({ trial }) => trial),
+    [2, 3],
+  );
+});
+
+test('only the trials asked for run; the others stay for the next call', async (context) => {
+  const folder = await makeFolder(context);
+  const first = new FakePool();
+  const { end } = await run(folder, makeSweep(), first, { trials: new Set([1, 3]) });
+  assert.deepEqual(
+    first.ran.map(({ trial }) => trial),
+    [1, 3],
+  );
+  assert.equal(end.outcome, 'finished');
+  assert.equal(end.complete, false);
+  const second = new FakePool();
+  assert.equal((await run(folder, makeSweep(), second)).end.complete, true);
+  assert.deepEqual(
+    second.ran.map(({ trial }) => trial),
+    [0, 2],
+  );
+});
+
+test('a second run on the same folder is refused while the first one goes on', async (context) => {
+  const folder = await makeFolder(context);
+  const release = Promise.withResolvers<void>();
+  const started = Promise.withResolvers<void>();
+  const slow = new FakePool(async (job) => {
+    started.resolve();
+    await release.promise;
+    return succeed(job);
+  });
+  const first = run(folder, makeSweep(), slow);
+  await started.promise;
+  const second = new FakePool();
+  await assert.rejects(run(folder, makeSweep(), second), /^InvalidConfigError: in use by process \d+ since/);
+  assert.equal(second.closed, true);
+  release.resolve();
+  assert.equal((await first).end.complete, true);
+});
+
+test('a folder of another sweep is refused, and nothing is started', async (context) => {
+  const folder = await makeFolder(context);
+  await run(folder, makeSweep({ epochs: 3 }), new FakePool());
+  const pool = new FakePool();
+  await assert.rejects(
+    run(folder, makeSweep({ epochs: 4 }), pool),
+    /spec.training.epochs: 4: this folder was started with 3/,
+  );
+  assert.deepEqual(pool.ran, []);
+});
+
+test('test figures of all but the winner stay sealed in the journal', async (context) => {
+  const folder = await makeFolder(context);
+  const { end, events } = await run(folder, makeSweep(), new FakePool(succeedWithModel));
+  const winner = end.verdict.best?.trial;
+  assert.equal(winner, 0);
+  const files = (await readdir(folder, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+  const told = [JSON.stringify(events)];
+  for (const { name, parentPath } of files)
+    if (name !== 'journal') told.push(await readFile(join(parentPath, name), 'utf8'));
+  for (const loser of ['2.234567', '3.234567', '4.234567']) assert.ok(!told.join().includes(loser), `${loser} is told`);
+  assert.deepEqual(end.file.test, { loss: 1.234567, accuracy: 0.25 });
+});
+
+test('the weights are on disk before the record is', async (context) => {
+  const folder = await makeFolder(context);
+  const pool = new FakePool(async (job) => {
+    const { results } = await readJournal(join(folder, 'journal'));
+    assert.ok(!results.has(job.assignment.trial));
+    return succeedWithModel(job);
+  });
+  const onEvent = (event: RunEvent) => {
+    if (event.kind !== 'recorded') return;
+    assert.ok(existsSync(join(folder, 'models', `${event.result.trial}-${event.result.attemptUID}`, 'model.json')));
+  };
+  await run(folder, makeSweep(), pool, { onEvent });
+});
+
+test('at most ten models are kept, always that of the best so far', async (context) => {
+  const folder = await makeFolder(context);
+  const widths = Array.from({ length: 30 }, (_, at) => [((at * 7) % 30) + 1]);
+  const { end } = await run(folder, makeSweep({ seeds: [0], widths }), new FakePool(succeedWithModel));
+  assert.equal((await readdir(join(folder, 'models'))).length, MAX_KEPT_MODELS);
+  assert.equal(end.file.model, 'model');
+  assert.equal(await readFile(join(folder, 'model/model.json'), 'utf8'), `{"trial":${end.verdict.best?.trial}}`);
+});
+
+test('a winner without weights is said so', async (context) => {
+  const folder = await makeFolder(context);
+  const { end, events } = await run(folder, makeSweep(), new FakePool());
+  assert.equal(end.file.model, 'none kept');
+  assert.deepEqual(
+    of(events, 'note').map(({ message }) => message),
+    ['model: none kept of trial 0'],
+  );
+});
+
+test('a disk that is full and stays so ends the run and names what was not saved', async (context) => {
+  const disk = await makeSmallDisk(context, 64);
+  if (disk === undefined) return;
+  const pool = new FakePool((job) => succeed(job));
+  const sweep = makeSweep({ seeds: Array.from({ length: 60 }, (_, seed) => seed), epochs: 1 });
+  const { end } = await run(disk, sweep, pool);
+  assert.equal(end.outcome, 'failed');
+  const [, names = ''] = /^journal: could not be written; results not saved: trial (.*)$/.exec(end.message) ?? [];
+  const { results, notes } = await readJournal(join(disk, 'journal'));
+  const unsaved = names.split(', ').map(Number);
+  assert.deepEqual(notes, []);
+  assert.ok(unsaved.length > 0 && unsaved.every((trial) => !results.has(trial)));
+  assert.equal(results.size + unsaved.length, pool.ran.length, 'each trial that ran is saved or named');
+});
+
+test('a disk with room again goes on where it was', async (context) => {
+  const disk = await makeSmallDisk(context, 256);
+  if (disk === undefined) return;
+  await writeFile(join(disk, 'filler'), Buffer.alloc(208 * 1024));
+  const timers = new FakeTimers();
+  const running = Promise.withResolvers<void>();
+  const pool = new FakePool(async (job) => {
+    if (job.assignment.trial === 0) await running.promise; // a trial that runs on, so that writing is tried again
+    return succeed(job);
+  });
+  const notes: string[] = [];
+  const onEvent = (event: RunEvent) => {
+    if (event.kind !== 'note') return;
+    notes.push(event.message);
+    if (event.message.includes('ENOSPC')) {
+      rm(join(disk, 'filler'), { force: true }).then(async () => {
+        while (timers.waiting === 0) await new Promise((resolve) => setImmediate(resolve));
+        timers.advance(2_000);
+      });
+    }
+    if (event.message === 'journal: written again') running.resolve();
+  };
+  const sweep = makeSweep({ seeds: Array.from({ length: 60 }, (_, seed) => seed), epochs: 1 });
+  const { end } = await run(disk, sweep, pool, { timers, onEvent });
+  assert.equal(end.complete, true);
+  assert.equal(notes[1], 'journal: written again');
+});
+
+test('real workers that crash, hang or say nonsense cost attempts, not the sweep', async (context) => {
+  const folder = await makeFolder(context);
+  const entry = new URL('../fakes/worker.ts', import.meta.url);
+  const sweep = makeSweep({ seeds: [0, 9001, 9002, 9004, 9006, 9007, 9009, 1] });
+  const { end, events } = await run(folder, sweep, openPool({ entry, env: process.env }));
+  const { results } = await readJournal(join(folder, 'journal'));
+  const outcomes = [...results.values()]
+    .sort((a, b) => a.trial - b.trial)
+    .map(({ outcome, attempt }) => `${outcome} ${attempt}`);
+  assert.deepEqual(outcomes, [
+    'Succeeded 1',
+    'Failed 3',
+    'Failed 1',
+    'Failed 3',
+    'Failed 3',
+    'Succeeded 2',
+    'Failed 3',
+    'Succeeded 1',
+  ]);
+  assert.equal(end.verdict.best?.trial, 0);
+  assert.equal(of(events, 'retrying').length, 4 * 2 + 1);
+  assert.equal((await readdir(join(folder, 'models'))).length, 3);
+  assert.ok((await stat(join(folder, 'model/README.md'))).size > 0);
+});
