@@ -26,7 +26,7 @@ export class LiveTable {
   readonly #redraw = () => this.#draw();
   readonly #close = () => this.close();
   #view: RunView;
-  #open = true;
+  #open: boolean = true;
 
   constructor(view: RunView, title: RunTitle, stream: NodeJS.WriteStream) {
     this.#view = view;

@@ -51,7 +51,8 @@ export async function run(
   const folder = options.folder ?? join('runs', sweep.metadata.name);
 
   // 2. The images, once.
-  const signals = interrupts(say);
+  const view = openView(sweep, trials, { probe, parallelism, say, live: !options.json && process.stdout.isTTY });
+  const signals = interrupts((message) => view.show({ kind: 'note', message }));
   try {
     await fetchDataset(sweep.spec.training.dataset, {
       cacheFolder: environment.cacheFolder,
@@ -64,7 +65,6 @@ export async function run(
     );
 
     // 3. Train, record, judge.
-    const view = openView(sweep, trials, { probe, parallelism, say, live: !options.json && process.stdout.isTTY });
     const end = await runSweep(sweep, {
       folder,
       pool: openPool(workerProgram(probe.name)),
@@ -120,7 +120,8 @@ function openView(sweep: Sweep, trials: readonly Trial[], { probe, parallelism, 
     show(event) {
       if (event.kind === 'opened') warnOfOtherBackends(event.recorded, probe, say);
       // The screen is taken only when the folder is open: what is wrong with it is said in the usual place.
-      if (live) shown.table ??= new LiveTable(emptyView(trials, epochs), title, process.stdout);
+      if (live && event.kind === 'opened')
+        shown.table = new LiveTable(emptyView(trials, epochs), title, process.stdout);
       if (shown.table) shown.table.show(event);
       else for (const line of describeEvent(event, trials, epochs)) say(line);
     },

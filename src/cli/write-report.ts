@@ -1,5 +1,83 @@
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { writeWhole } from '../local/durable.ts';
+import { FILES, readFolder } from '../local/folder.ts';
+import { judgeResults, type VerdictFile } from '../local/verdict.ts';
+import { buildReport } from '../report/report.ts';
+import { readReportAssets } from '../shared/report-assets.ts';
+import { fold } from '../sweep/curve.ts';
+import { InvalidConfigError, InvalidSweepError } from '../sweep/errors.ts';
+import type { Selection, Sweep } from '../sweep/schema.ts';
+import { expandTrials } from '../sweep/trial.ts';
+import { parseSweepText } from './sweep-file.ts';
 
-export async function writeReport(folder: string, _options: object): Promise<string> {
-  return join(folder, 'report.html');
+export interface ReportOptions {
+  /** Thresholds to judge by instead of the folder's own. */
+  readonly selection?: Selection | undefined;
+  /** Where the report goes; absent: report.html in the folder. */
+  readonly output?: string | undefined;
+}
+
+/** Judges what a run folder has recorded and writes its report. The folder may be in use: nothing else is changed.
+ * @returns the path of the report
+ * @throws InvalidConfigError if it is no run folder, or a damaged one
+ */
+export async function writeReport(folder: string, { selection, output }: ReportOptions): Promise<string> {
+  await checkFolder(folder);
+  const { sweepText, results, measurements } = await readFolder(folder);
+  const { sweep: recorded } = parseSweepText(sweepText, join(folder, FILES.sweep));
+  const sweep = selection ? withSelection(recorded, selection) : recorded;
+  const trials = expandTrials(sweep);
+  const verdict = judgeResults(sweep, results.values());
+  const attempts = new Map([...results.values()].map(({ trial, attemptUID }) => [trial, attemptUID]));
+  const file = await readVerdictFile(folder);
+  // The test set is opened when nothing is left to choose from, and for the winner only.
+  const winner = results.size === trials.length && verdict.best ? results.get(verdict.best.trial) : undefined;
+  const html = buildReport(
+    {
+      sweep,
+      trials,
+      curves: fold(measurements, attempts),
+      verdict,
+      results: [...results.values()].map(({ test: _, ...sealed }) => sealed),
+      winnerTest: winner?.test ?? null,
+      modelKept: file?.model === 'model' && file.verdict.best?.trial === winner?.trial,
+      machine: describeMachine(file),
+    },
+    await readReportAssets(),
+  );
+  const path = output ?? join(folder, 'report.html');
+  await writeWhole(path, html);
+  return path;
+}
+
+/** The weights on disk are those of the folder's own checkpoint rule; the thresholds may be any. */
+function withSelection(sweep: Sweep, selection: Selection): Sweep {
+  const { checkpoint } = sweep.spec.selection;
+  if (selection.checkpoint !== checkpoint) {
+    const message = `"${selection.checkpoint}": this folder was started with "${checkpoint}"`;
+    throw new InvalidSweepError([{ path: 'spec.selection.checkpoint', message }]);
+  }
+  return { ...sweep, spec: { ...sweep.spec, selection } };
+}
+
+async function checkFolder(folder: string): Promise<void> {
+  const isThere = (path: string) => stat(path).then(Boolean, () => false);
+  if (!(await isThere(folder))) throw new InvalidConfigError(`${folder}: no such folder`);
+  if (!(await isThere(join(folder, FILES.journal)))) {
+    throw new InvalidConfigError(`${folder}: not a run folder; it has no ${FILES.journal}`);
+  }
+}
+
+/** What the last run concluded; absent as long as none has. */
+async function readVerdictFile(folder: string): Promise<VerdictFile | undefined> {
+  const text = await readFile(join(folder, FILES.verdict), 'utf8').catch(() => undefined);
+  return text === undefined ? undefined : JSON.parse(text);
+}
+
+function describeMachine(file: VerdictFile | undefined): string {
+  if (!file) return 'not recorded yet';
+  const { machine, versions } = file;
+  const programs = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
+  return [machine.cpu, `${machine.cores} cores`, `${machine.os} ${machine.arch}`, ...programs].join(', ');
 }
