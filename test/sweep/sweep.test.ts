@@ -254,6 +254,58 @@ describe('parseSweep', () => {
     assert.deepEqual(many.at(-1), { path: 'Sweep', message: '801 more like these' });
   });
 
+  test('an unknown field hides no rule, a wrong value hides those that read it', () => {
+    const paths = (change: Record<string, unknown>) =>
+      violationsOf(changed({ 'spec.training.trainingExamples': 3, ...change })).map(({ path }) => path);
+    assert.deepEqual(paths({ 'spec.training.lr': 1 }), ['spec.training.lr', 'spec.training.batchSize']);
+    assert.deepEqual(paths({ 'spec.training.dataset': 'x' }), ['spec.training.dataset']);
+  });
+
+  const accepted: Record<string, Record<string, unknown>> = {
+    'all training examples that the split leaves': { 'spec.training.trainingExamples': 45_000 },
+    'a batch as large as the training set': { 'spec.training.trainingExamples': 4 },
+    'few examples, where every grid has its own small batches': {
+      'spec.training.trainingExamples': 2,
+      'spec.grid[0].batchSize': [1, 2],
+    },
+    'a request equal to its limit, however it is written': {
+      'spec.trainer.resources': { limits: { cpu: '500m', memory: '1Gi' }, requests: { cpu: '0.5', memory: 2 ** 30 } },
+    },
+    'a request for the one GPU that a trial has anyway': {
+      'spec.trainer.resources.requests["nvidia.com/gpu"]': '1',
+    },
+    'labels of a node with and without a domain': {
+      'spec.trainer.nodeSelector': { zone: 'a', 'nvidia.com/gpu.product': 'Tesla-T4', empty: '' },
+    },
+  };
+  for (const [sentence, change] of Object.entries(accepted))
+    test(`${sentence}: accepted`, () => assert.deepEqual(violationsOf(changed(change)), []));
+
+  const refused: Record<string, { change: Record<string, unknown>; want: string }> = {
+    'a request for a device that has no limit': {
+      change: { 'spec.trainer.resources': { limits: { cpu: 1 }, requests: { 'nvidia.com/gpu': 1 } } },
+      want: 'spec.trainer.resources.requests["nvidia.com/gpu"]: 1: a request needs the same limit',
+    },
+    'a label that is none': {
+      change: { 'spec.trainer.nodeSelector["a b"]': 'x' },
+      want: 'spec.trainer.nodeSelector["a b"]: expected a label, as nvidia.com/gpu.product',
+    },
+    'a value that no label has': {
+      change: { 'spec.trainer.nodeSelector.zone': 'a b' },
+      want: 'spec.trainer.nodeSelector.zone: "a b": expected a label’s value',
+    },
+  };
+  for (const [sentence, { change, want }] of Object.entries(refused))
+    test(`${sentence}: refused`, () =>
+      assert.deepEqual(
+        violationsOf(changed(change)).map(({ path, message }) => `${path}: ${message}`),
+        [want],
+      ));
+
+  test('zero without its sign is what minus zero becomes, as in JSON', () => {
+    assert.ok(Object.is(parseSweep(changed({ 'spec.training.seed': -0 })).sweep.spec.training.seed, 0));
+  });
+
   test('a product of 64^8 trials is counted exactly and never expanded', () => {
     const axis = <Value>(value: Value) => Array.from({ length: 64 }, () => value);
     const grid = {
@@ -267,8 +319,8 @@ describe('parseSweep', () => {
       seed: axis(0),
     };
     const started = performance.now();
-    assert.deepEqual(violationsOf(changed({ 'spec.grid': axis(grid) })), [
-      { path: 'spec.grid', message: `${(64n ** 9n).toLocaleString('en-US')} trials; at most 100,000` },
+    assert.deepEqual(violationsOf(changed({ 'spec.grid': [...axis(grid).slice(1), { widths: [[3]] }] })), [
+      { path: 'spec.grid', message: `${(63n * 64n ** 8n + 1n).toLocaleString('en-US')} trials; at most 100,000` },
     ]);
     assert.ok(performance.now() - started < 1000);
   });
@@ -335,7 +387,7 @@ describe('words', () => {
   const near: Record<string, { word: string; known: string[]; want: string | undefined }> = {
     'another case': { word: 'ReLU', known: ['relu', 'none'], want: 'relu' },
     'an abbreviation': { word: 'Best', known: ['LastEpoch', 'BestEpoch'], want: 'BestEpoch' },
-    'swapped letters': { word: 'pooilng', known: ['depth', 'pooling'], want: 'pooling' },
+    'swapped letters': { word: 'gird', known: ['depth', 'grid'], want: 'grid' },
     'one letter too many': { word: 'cifar100', known: ['mnist', 'cifar10'], want: 'cifar10' },
     'another word': { word: 'mean', known: ['max', 'avg', 'none'], want: undefined },
     nothing: { word: '', known: ['max'], want: undefined },
