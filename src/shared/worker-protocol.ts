@@ -14,7 +14,7 @@ export type ToWorker = {
 
 /** What a worker reports. A worker that cannot go on exits: 1 may be retried, 2 is a bad configuration. */
 export type FromWorker =
-  /** Sent once: the backend is loaded. */
+  /** Sent once: it can take a trial; the backend is opened by the first. */
   | { readonly kind: 'ready' }
   /** Sent between steps, at least each 5 s while it lives; `steps` counts all that were ever done, evaluation included. */
   | { readonly kind: 'heartbeat'; readonly steps: number; readonly slowestStepMs: number }

@@ -60,5 +60,6 @@ function settledBest(epochs: readonly EpochFigures[]): number | undefined {
 }
 
 function readWeights(model: Sequential): Weights {
+  // A copy: on some backends the values are the variable's own memory.
   return model.trainableWeights.map((variable) => Float32Array.from(variable.read().dataSync()));
 }

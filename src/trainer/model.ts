@@ -10,6 +10,8 @@ type Architecture = Pick<Hyperparameters, 'widths' | 'activation' | 'pooling' | 
 
 /** Builds the network of one point: float32 [batch, height, width, channels] in [-1, 1] → logits [batch, classes].
  * Weights are drawn on the JavaScript side from the seed, so they are the same on every backend (Glorot uniform, biases 0).
+ * Layers are named for their place (`stage1_convolution1`, `stage1_pool`, `classes`): TensorFlow.js itself counts through all
+ * models of a process, so that the same trial would be saved under other names in a worker that has trained before.
  * @throws RangeError by TensorFlow.js if a feature map vanishes; parseSweep refuses such points
  */
 export function buildModel(
@@ -20,11 +22,13 @@ export function buildModel(
   const random = createRandom(seed, INITIALISATION_STREAM);
   const kernelInitializer = () => tf.initializers.glorotUniform({ seed: random() });
   const inputShape = [input.height, input.width, input.channels];
-  const model = tf.sequential();
-  for (const filters of widths) {
-    for (let repeat = 0; repeat < depth; repeat++) {
+  const model = tf.sequential({ name: 'cnn' });
+  for (const [index, filters] of widths.entries()) {
+    const stage = `stage${index + 1}`;
+    for (let convolution = 1; convolution <= depth; convolution++) {
       model.add(
         tf.layers.conv2d({
+          name: `${stage}_convolution${convolution}`,
           filters,
           kernelSize: FILTER_SIZE,
           padding: 'valid',
@@ -34,11 +38,11 @@ export function buildModel(
         }),
       );
     }
-    const pool = { poolSize: POOL_SIZE, strides: POOL_SIZE };
+    const pool = { name: `${stage}_pool`, poolSize: POOL_SIZE, strides: POOL_SIZE };
     if (pooling === 'max') model.add(tf.layers.maxPooling2d(pool));
     if (pooling === 'avg') model.add(tf.layers.averagePooling2d(pool));
   }
-  model.add(tf.layers.flatten());
-  model.add(tf.layers.dense({ units: input.classes, kernelInitializer: kernelInitializer() }));
+  model.add(tf.layers.flatten({ name: 'flatten' }));
+  model.add(tf.layers.dense({ name: 'classes', units: input.classes, kernelInitializer: kernelInitializer() }));
   return model;
 }

@@ -1,5 +1,5 @@
 import type { Assignment } from '../sweep/assignment.ts';
-import type { Progress } from '../sweep/measurement.ts';
+import { finiteOrNull, type Progress } from '../sweep/measurement.ts';
 import type { Position, Pulse } from './train.ts';
 
 /** The running training loss is recorded each 2,000 minibatches, as in the study's own protocol. */
@@ -50,7 +50,7 @@ export class Heart {
       if (shown) this.#lastShown = now;
       if (shown && position.loss !== undefined) {
         const figures = {
-          runningTrainLoss: losses / minibatches,
+          runningTrainLoss: finiteOrNull(losses / minibatches),
           examplesPerSecond: speedOf(position, now - epochBegan),
         };
         this.#deps.onProgress({ trial, attempt, attemptUID, ...whereOf(position), ...figures }, milestone);

@@ -6,11 +6,12 @@ import type { LayersModel, Tf } from './tf.ts';
  * @param folder does not exist yet
  */
 export async function saveModel(tf: Tf, model: LayersModel, folder: string): Promise<void> {
-  const handler = tf.io.withSaveHandler(async ({ modelTopology, weightSpecs, weightData }) => {
+  const handler = tf.io.withSaveHandler(async (artifacts) => {
+    const { modelTopology, format, generatedBy, convertedBy, weightSpecs, weightData } = artifacts;
     const manifest = {
-      format: 'layers-model',
-      generatedBy: `TensorFlow.js tfjs-layers v${tf.version_layers}`,
-      convertedBy: null,
+      format,
+      generatedBy,
+      convertedBy,
       modelTopology,
       weightsManifest: [{ paths: ['weights.bin'], weights: weightSpecs }],
     };
@@ -19,7 +20,7 @@ export async function saveModel(tf: Tf, model: LayersModel, folder: string): Pro
       await writeDurably(join(content, 'weights.bin'), Buffer.concat(buffers));
       await writeDurably(join(content, 'model.json'), Buffer.from(JSON.stringify(manifest)));
     });
-    return { modelArtifactsInfo: tf.io.getModelArtifactsInfoForJSON({ modelTopology: {} }) };
+    return { modelArtifactsInfo: tf.io.getModelArtifactsInfoForJSON(artifacts) };
   });
   await model.save(handler);
 }

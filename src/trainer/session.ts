@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Assignment } from '../sweep/assignment.ts';
 import type { DatasetName } from '../sweep/dataset.ts';
+import { InvalidConfigError } from '../sweep/errors.ts';
 import type { Measurement } from '../sweep/measurement.ts';
 import type { TrialResult } from '../sweep/result.ts';
 import { type Backend, nativeBindingFile, openBackend } from './backend.ts';
@@ -19,7 +20,7 @@ export class Session {
   readonly #deps: SessionDeps;
   readonly #heart: Heart;
   #backend: Promise<Backend> | undefined;
-  readonly #images = new Map<DatasetName, Promise<Images>>();
+  #images: { readonly name: DatasetName; readonly loaded: Promise<Images> } | undefined;
 
   constructor(deps: SessionDeps) {
     this.#deps = deps;
@@ -27,12 +28,11 @@ export class Session {
     this.#heart = new Heart({ ...deps, now, breathe: () => setImmediate() });
   }
 
-  /** Runs one trial. @throws InvalidConfigError if the backend or the data set cannot be used */
+  /** Runs one trial. @throws InvalidConfigError if the backend or the data set cannot be used, or another backend is open */
   async run(assignment: Assignment, modelFolder?: string): Promise<TrialResult> {
-    const { cacheFolder, warn, onMeasurement } = this.#deps;
-    this.#backend ??= openBackend(assignment.backend, { nativeBinding: nativeBindingFile(cacheFolder), warn });
+    const { onMeasurement } = this.#deps;
     return runTrial(assignment, {
-      backend: await this.#backend,
+      backend: await this.#backendFor(assignment),
       images: await this.#imagesOf(assignment.training.dataset),
       pulse: this.#heart.pulseOf(assignment),
       onMeasurement,
@@ -42,11 +42,18 @@ export class Session {
   }
 
   #imagesOf(name: DatasetName): Promise<Images> {
-    const known = this.#images.get(name);
-    if (known) return known;
-    this.#images.clear(); // one data set at a time in memory
-    const images = loadDataset(name, this.#deps.cacheFolder);
-    this.#images.set(name, images);
-    return images;
+    if (this.#images?.name !== name) {
+      this.#images = undefined; // one data set at a time in memory
+      this.#images = { name, loaded: loadDataset(name, this.#deps.cacheFolder) };
+    }
+    return this.#images.loaded;
+  }
+
+  async #backendFor({ backend: wanted }: Assignment): Promise<Backend> {
+    const { cacheFolder, warn } = this.#deps;
+    this.#backend ??= openBackend(wanted, { nativeBinding: nativeBindingFile(cacheFolder), warn });
+    const backend = await this.#backend;
+    if (wanted === 'auto' || wanted === backend.name) return backend;
+    throw new InvalidConfigError(`backend ${wanted}: this process computes on ${backend.name} already`);
   }
 }

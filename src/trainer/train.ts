@@ -36,7 +36,8 @@ export type Pulse = (position: Position) => Promise<void> | undefined;
 /** Trains a model with SGD with momentum, one set of figures an epoch.
  *
  * The same data, plan and backend give the same figures to the last digit: the order of the images comes from (seed, epoch).
- * A loss that is not finite ends the run: the last figures have null where it was not.
+ * A loss that is not finite, of a minibatch or of an evaluation, ends the run within that epoch: its figures have null for it,
+ * the training loss included if it was a minibatch's.
  * @param now milliseconds, from any origin
  */
 export async function* train(
@@ -57,29 +58,29 @@ export async function* train(
       const order = epochOrder(indices.length, plan.seed, epoch).map((position) => indices[position] ?? 0);
       let losses = 0;
       let step = 0;
-      let finite = true;
-      while (step < steps && finite) {
+      let examples = 0;
+      while (step < steps && Number.isFinite(losses)) {
         const batch = order.subarray(step * plan.batchSize, (step + 1) * plan.batchSize);
         const loss = descend(tf, model, optimizer, variables, { set, indices: batch }, data.classes);
         losses += loss;
-        finite = Number.isFinite(loss);
         step++;
-        const examples = Math.min(step * plan.batchSize, indices.length);
+        examples += batch.length;
         const pause = pulse({ epoch, step, steps, loss, examples });
         if (pause) await pause;
       }
       const trained = now();
 
-      const rest = () => pulse({ epoch, step, steps, examples: indices.length });
+      const rest = () => pulse({ epoch, step, steps, examples });
       const training = await evaluate(tf, model, data.trainingSubset, rest);
       const validation = await evaluate(tf, model, data.validation, rest);
-      const examplesPerSecond = (1000 * indices.length) / Math.max(1, trained - began);
+      const examplesPerSecond = (1000 * examples) / Math.max(1, trained - began);
       const figures = buildFigures(epoch, training, validation, losses / step);
       yield { ...figures, seconds: (now() - began) / 1000, examplesPerSecond };
-      if (!finite || figures.trainLoss === null || figures.validationLoss === null) return;
+      if (figures.trainLoss === null || figures.validationLoss === null) return;
     }
   } finally {
     optimizer.dispose();
+    tf.SGDOptimizer.prototype.dispose.call(optimizer); // the learning rate, which the momentum optimizer leaves behind
   }
 }
 
@@ -105,7 +106,8 @@ function buildFigures(epoch: number, training: Evaluation, validation: Evaluatio
   const finite = (value: number) => (Number.isFinite(value) ? value : null);
   return {
     epoch,
-    trainLoss: finite(training.loss),
+    // A step that was not finite has spoilt the weights, even if no image of the subset shows it.
+    trainLoss: Number.isFinite(runningTrainLoss) ? finite(training.loss) : null,
     trainAccuracy: training.accuracy,
     validationLoss: finite(validation.loss),
     validationAccuracy: validation.accuracy,

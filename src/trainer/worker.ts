@@ -1,6 +1,6 @@
 // A worker process: trial after trial, as the main process asks for them over the IPC channel.
 import type { FromWorker, ToWorker } from '../shared/worker-protocol.ts';
-import { InvalidConfigError } from '../sweep/errors.ts';
+import { failureOf } from './failure.ts';
 import { Session } from './session.ts';
 
 let session: Session | undefined;
@@ -21,9 +21,9 @@ async function run({ assignment, cacheFolder, modelFolder }: ToWorker): Promise<
 }
 
 function die(error: unknown): void {
-  const isFinal = error instanceof InvalidConfigError;
-  process.stderr.write(`${error instanceof Error ? (isFinal ? error.message : error.stack) : error}\n`);
-  process.exit(isFinal ? 2 : 1);
+  const { exitCode, words } = failureOf(error);
+  process.stderr.write(`${words}\n`);
+  process.exit(exitCode);
 }
 
 process.on('message', (message: ToWorker) => void run(message).catch(die));
