@@ -25,7 +25,7 @@ export interface CurveShape {
 export function makeCurve(trial: number, shape: CurveShape): Curve {
   const { epochs = 15, lowest, turn, rise, accuracy, gap, seed = trial + 1 } = shape;
   const noise = makeNoise(seed);
-  const begin = lowest + 0.62 * (Math.LN10 - lowest);
+  const begin = lowest + 0.5 * (Math.LN10 - lowest);
   const figures = Array.from({ length: epochs }, (_, at): EpochFigures => {
     const epoch = at + 1;
     const learned = turn <= 1 ? 1 : 1 - (Math.exp(-3.4 * (at / (turn - 1))) - Math.exp(-3.4)) / (1 - Math.exp(-3.4));
@@ -157,12 +157,12 @@ export function makeLargeReport(size: number, epochs = 15, changes: ReportChange
     const capacity = Math.log10(parameterCount) - 3.4;
     const linear = hyperparameters.activation === 'none';
     const hot = hyperparameters.learningRate >= 0.003 ? 1.6 : 1;
-    const lowest = (linear ? 1.72 : 1.36 - 0.3 * capacity) + 0.02 * noise() + (hot > 1 ? 0.04 : 0);
+    const lowest = (linear ? 1.72 : 1.36 - 0.3 * capacity) + 0.07 * noise() + (hot > 1 ? 0.04 : 0);
     const turn = Math.max(1, Math.min(epochs, Math.round(epochs * (1 - 0.38 * capacity * hot + 0.05 * noise()))));
     return {
       lowest,
       turn,
-      rise: (1 - turn / epochs) * hot * 0.8,
+      rise: (1 - turn / epochs) * hot * (0.8 + 0.4 * noise()),
       accuracy: 0.92 - 0.3 * lowest,
       gap: 0.03 + 0.1 * capacity,
     };

@@ -33,8 +33,8 @@ export interface Columns {
   readonly epoch: readonly number[];
   readonly trainLoss: readonly (number | null)[];
   readonly validationLoss: readonly (number | null)[];
-  readonly trainAccuracy: readonly number[];
-  readonly validationAccuracy: readonly number[];
+  readonly trainAccuracy: readonly (number | null)[];
+  readonly validationAccuracy: readonly (number | null)[];
 }
 
 /** What is shown of one trial. `status` is its finding, or why it has none. */
@@ -113,14 +113,14 @@ export function buildData(input: ReportInput, classes: number): ReportData {
       point: axes.map(({ name, values }) => values.indexOf(formatValue(trial.hyperparameters, name))),
       keptEpoch: finding?.keptEpoch ?? null,
       turningEpoch: finding?.turningEpoch ?? null,
-      trainLoss: finding?.trainLoss ?? null,
-      validationLoss: finding?.validationLoss ?? null,
-      standardError: finding?.validationLossStandardError ?? null,
-      trainAccuracy: finding?.trainAccuracy ?? null,
-      validationAccuracy: finding?.validationAccuracy ?? null,
-      gap: finding?.gap ?? null,
-      rise: finding?.rise ?? null,
-      seconds: outcome?.seconds ?? null,
+      trainLoss: rounded(finding?.trainLoss, 9),
+      validationLoss: rounded(finding?.validationLoss, 9),
+      standardError: rounded(finding?.validationLossStandardError, 9),
+      trainAccuracy: rounded(finding?.trainAccuracy, 9),
+      validationAccuracy: rounded(finding?.validationAccuracy, 9),
+      gap: rounded(finding?.gap, 9),
+      rise: rounded(finding?.rise, 9),
+      seconds: rounded(outcome?.seconds, 9),
       attempts: outcome?.attempt ?? null,
       backend: outcome?.backend ?? null,
       curve: shown.length > 0 ? columnsOf(shown) : null,
@@ -212,26 +212,34 @@ function byWidths(a: string, b: string): number {
   return x.length - y.length || (x.map((width, at) => width - (y[at] ?? 0)).find((by) => by !== 0) ?? 0);
 }
 
+function shortLabel({ name, label }: AxisView): string {
+  return name === 'learningRate' ? 'lr' : name === 'batchSize' ? 'batch' : label;
+}
+
 /** Networks of the same name differ in how they were trained: that is appended, but only where it varies. */
 function uniqueNames(trials: readonly Trial[], axes: readonly AxisView[]): Map<number, string> {
   const trained = axes.filter(({ name }) => ['batchSize', 'learningRate', 'momentum', 'seed'].includes(name));
   return new Map(
     trials.map(({ trial, name, hyperparameters }) => [
       trial,
-      [name, ...trained.map((axis) => `${axis.label} ${formatValue(hyperparameters, axis.name)}`)].join(', '),
+      [name, ...trained.map((axis) => `${shortLabel(axis)} ${formatValue(hyperparameters, axis.name)}`)].join(', '),
     ]),
   );
 }
 
 function columnsOf(epochs: readonly EpochFigures[]): Columns {
-  const rounded = (value: number | null) => (value === null ? null : Number(value.toPrecision(5)));
   return {
     epoch: epochs.map(({ epoch }) => epoch),
-    trainLoss: epochs.map(({ trainLoss }) => rounded(trainLoss)),
-    validationLoss: epochs.map(({ validationLoss }) => rounded(validationLoss)),
-    trainAccuracy: epochs.map(({ trainAccuracy }) => Number(trainAccuracy.toPrecision(5))),
-    validationAccuracy: epochs.map(({ validationAccuracy }) => Number(validationAccuracy.toPrecision(5))),
+    trainLoss: epochs.map(({ trainLoss }) => rounded(trainLoss, 5)),
+    validationLoss: epochs.map(({ validationLoss }) => rounded(validationLoss, 5)),
+    trainAccuracy: epochs.map(({ trainAccuracy }) => rounded(trainAccuracy, 5)),
+    validationAccuracy: epochs.map(({ validationAccuracy }) => rounded(validationAccuracy, 5)),
   };
+}
+
+/** To so many significant digits: the page is half as large, and no figure in it changes. */
+function rounded(value: number | null | undefined, digits: number): number | null {
+  return value === null || value === undefined ? null : Number(value.toPrecision(digits));
 }
 
 /** Every so many epochs, with the first, the last and those that are marked in the chart. */

@@ -23,8 +23,9 @@ function render(value: Content): string {
 
 const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 
+/** A parser of HTML drops U+0000 from text; what was there should show. */
 export function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? '');
+  return text.replaceAll('\0', '\ufffd').replace(/[&<>"']/g, (character) => ENTITIES[character] ?? '');
 }
 
 /** JSON for a `<script type="application/json">`: still the same JSON, but nothing in it can end the element or begin a comment. */

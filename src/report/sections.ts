@@ -1,6 +1,7 @@
 import { DATASETS } from '../sweep/dataset.ts';
 import { percent, points } from '../sweep/finding.ts';
 import { GLYPHS, STATUS_WORDS } from './charts/marks.ts';
+import { scoredTrials } from './charts/parameters.ts';
 import type { ReportData, ReportInput, TrialView } from './data.ts';
 import { formatAccuracy, formatCount, formatLoss, formatSeconds, plural } from './format.ts';
 import { html, type Markup } from './html.ts';
@@ -38,10 +39,9 @@ export function curvesSection(data: ReportData): Markup {
   return html`<section id="curves" aria-labelledby="curves-title">
 <h2 id="curves-title">Learning curves</h2>
 <div class="tools">
-<label class="wide">Trial <select id="trial">${data.trials.map(
+<div class="pick-trial"><label for="trial">Trial</label><select id="trial">${data.trials.map(
     (view) => html`<option value="${view.trial}">${view.name}</option>`,
-  )}</select></label>
-<div class="pair"><button type="button" id="previous" aria-label="previous trial">←</button><button type="button" id="next" aria-label="next trial">→</button></div>
+  )}</select><button type="button" id="previous" aria-label="previous trial">←</button><button type="button" id="next" aria-label="next trial">→</button></div>
 <fieldset class="choice"><legend>Show</legend>
 <label><input type="radio" name="quantity" value="loss" checked> Loss</label>
 <label><input type="radio" name="quantity" value="accuracy"> Accuracy</label></fieldset>
@@ -69,20 +69,20 @@ ${
 }
 </div>
 ${chart('heat-chart', 'Validation loss by two axes of the grid')}
-${statusKey(data)}
+${statusKey(data.trials)}
 </section>`;
   return html`<div class="${data.axes.length > 0 ? 'two' : ''}">
 <section id="size" aria-labelledby="size-title">
 <h2 id="size-title">Loss against size</h2>
 <p class="key"><span class="band"></span> one standard error above the lowest loss that does not overfit</p>
 ${chart('size-chart', 'Validation loss against parameters')}
-${statusKey(data)}
+${statusKey(scoredTrials(data))}
 </section>
 ${data.axes.length > 0 && heatMap}
 </div>`;
 }
 
-function statusKey({ trials }: ReportData): Markup {
+function statusKey(trials: readonly TrialView[]): Markup {
   const present = [...new Set(trials.map(({ status }) => status))];
   return html`<p class="key">${present.map((status) => html`<span class="item">${statusGlyph(status)} ${STATUS_WORDS[status].toLowerCase()}</span> `)}</p>`;
 }

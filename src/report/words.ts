@@ -24,20 +24,30 @@ function explainBest(best: BestModel, { verdict, sweep, winnerTest }: ReportInpu
     `Kept at epoch ${best.epoch} of ${data.epochs}, it has a validation loss of ${loss} and a validation accuracy of ` +
     `${formatAccuracy(best.validationAccuracy)}: ${whyBest(verdict, data)}.`;
   return {
-    headline: `${nameOf(data, best.trial)} is the best network that does not overfit`,
+    headline: `${unbroken(nameOf(data, best.trial))} is the best network that does not overfit`,
     sentence,
     notes: [
       overfittingNote(best, selection),
       certaintyNote(verdict, data),
       ...(winnerTest ? [testNote(best, winnerTest)] : []),
+      ...(wouldOverfit(best, verdict, selection) ?? []),
       ...(best.finding === 'StillImproving' ? ['Its loss was still falling at the end: more epochs may help.'] : []),
     ],
   };
 }
 
+/** A number stays on the line of its name. */
+function unbroken(name: string): string {
+  return name.replaceAll(/ (?=[\d.]+(?:,|$))/g, '\u00a0');
+}
+
 function whyBest(verdict: Verdict, data: ReportData): string {
-  const eligible = plural(verdict.findings.filter(isEligibleName).length, 'network');
-  if (verdict.reason === 'LowestValidationLoss') return `the lowest loss of the ${eligible} that do not overfit`;
+  const eligible = verdict.findings.filter(isEligibleName).length;
+  if (verdict.reason === 'LowestValidationLoss') {
+    return eligible === 1
+      ? 'the only network that does not overfit'
+      : `the lowest loss of the ${formatCount(eligible)} networks that do not overfit`;
+  }
   const count = verdict.best ? formatCount(verdict.best.parameterCount) : '';
   return (
     `the smallest (${count} parameters) of the ${verdict.withinOneStandardError} networks ` +
@@ -57,6 +67,15 @@ function overfittingNote(best: BestModel, selection: Selection): string {
     selection.maxAccuracyGap === undefined ? '' : ` (at most ${points(selection.maxAccuracyGap)} are allowed)`;
   const side = best.gap < 0 ? 'below' : 'above';
   return `${rise}, and its training accuracy stands ${points(Math.abs(best.gap))} ${side} its validation accuracy${limit}.`;
+}
+
+function wouldOverfit({ trial, rise }: BestModel, { findings }: Verdict, { maxLossRise }: Selection) {
+  const finding = findings.find((other) => other.trial === trial);
+  const riseAtEnd = finding?.riseAtEnd ?? 0;
+  if (rise > 0 || riseAtEnd <= maxLossRise) return undefined;
+  return [
+    `Trained on to the last epoch it would overfit: its validation loss ends ${percent(riseAtEnd)} above its minimum.`,
+  ];
 }
 
 function certaintyNote(verdict: Verdict, data: ReportData): string {
@@ -142,7 +161,7 @@ export function explainAlternative(
   const own = rule === sweep.spec.selection.checkpoint ? ' (the rule of this sweep)' : '';
   const words = { rule: `${RULE_WORDS[rule]}${own}` };
   if (trial === null) return { ...words, pick: 'nothing', price: 'no network is eligible under this rule' };
-  const pick = `${nameOf(data, trial)}, epoch ${epoch}`;
+  const pick = `${nameOf(data, trial)}, epoch\u00a0${epoch}`;
   if (!best) {
     const accuracy = formatAccuracy(alternative.validationAccuracy);
     return { ...words, pick, price: `validation loss ${formatLoss(alternative.validationLoss)}, accuracy ${accuracy}` };

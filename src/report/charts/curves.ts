@@ -1,7 +1,17 @@
 import type { Columns, ReportData, TrialView } from '../data.ts';
 import { formatAccuracy, formatLoss, plural } from '../format.ts';
 import { spread, textWidth } from './labels.ts';
-import { CHART_STYLE, type Chart, colourOf, type Plot, STRONG, shorten } from './marks.ts';
+import {
+  CHART_STYLE,
+  type Chart,
+  colourOf,
+  HUES,
+  highlightOf,
+  type Plot,
+  STATUS_WORDS,
+  STRONG,
+  shorten,
+} from './marks.ts';
 
 export type Quantity = 'loss' | 'accuracy';
 
@@ -34,7 +44,7 @@ export function curvesChart(plot: Plot, data: ReportData, view: CurvesView): Cha
   const domain = domainOf(drawn, named, view.quantity, data.classes);
   const narrow = view.width < NARROW;
   const height = narrow ? 340 : 460;
-  const names = named.map(({ name }) => shorten(name, 34));
+  const names = named.map((trial) => endName(trial, Math.floor((0.24 * view.width) / textWidth('x'))));
   const marginRight = narrow ? 16 : 28 + Math.max(40, ...names.map(textWidth));
   const span: [number, number] = data.epochs > 1 ? [1, data.epochs] : [0, 2];
   const frame: Frame = {
@@ -58,7 +68,7 @@ export function curvesChart(plot: Plot, data: ReportData, view: CurvesView): Cha
       x: { domain: span, label: null },
       y: { domain, label: null },
       marks: [
-        plot.gridY({ stroke: 'var(--rule)', strokeOpacity: 1 }),
+        plot.gridY({ stroke: 'var(--rule)', strokeOpacity: 1, ticks: 6 }),
         plot.axisY({ ticks: 6, tickSize: 0, ...(view.quantity === 'accuracy' && { tickFormat: asPercent }) }),
         plot.axisX({ ticks: epochTicks(data.epochs, view.width), tickFormat: 'd', tickSize: 4, label: null }),
         plot.text(['epoch'], { frameAnchor: 'bottom', dy: 34, fill: 'var(--soft)' }),
@@ -98,7 +108,8 @@ function faintLines(plot: Plot, drawn: readonly Drawn[], selected: Drawn | undef
     drawn.filter((view) => view.rank >= STRONG && view !== selected),
     quantity,
   );
-  const style = { z: byTrial, stroke: 'var(--faint)', strokeWidth: 1, clip: true } as const;
+  const strokeOpacity = Math.min(0.4, Math.max(0.07, 25 / drawn.length));
+  const style = { z: byTrial, stroke: 'var(--grey)', strokeWidth: 1, strokeOpacity, clip: true } as const;
   return [plot.lineY(faint, { x: 'epoch', y: 'validation', ...style }), ...loneDots(plot, faint)];
 }
 
@@ -127,7 +138,7 @@ function loneDots(plot: Plot, points: readonly CurvePoint[]) {
 
 function selectedMarks(plot: Plot, selected: Drawn, { quantity, width }: CurvesView, planned: number) {
   const points = curvePoints([selected], quantity);
-  const stroke = selected.rank < STRONG ? colourOf(selected) : 'var(--ink)';
+  const stroke = highlightOf(selected);
   const line = { x: 'epoch', stroke, clip: true } as const;
   const kept = points.find(({ epoch }) => epoch === selected.keptEpoch);
   const turn = points.find(({ epoch }) => epoch === selected.turningEpoch);
@@ -191,6 +202,12 @@ interface Frame {
   readonly epochsPerPixel: number;
 }
 
+/** What ended badly says so at the end of its curve. */
+function endName({ name, status }: TrialView, room: number): string {
+  const ended = status === 'Diverged' || status === 'Incomplete' || status === 'Failed' || status === 'Stopped';
+  return ended ? `${shorten(name, room - 12)}, ${STATUS_WORDS[status].toLowerCase()}` : shorten(name, room);
+}
+
 /** Names at the right of the frame, at the height where each validation curve ends, moved apart, with a leader to each. */
 function endLabels(
   plot: Plot,
@@ -219,7 +236,7 @@ function endLabels(
         y: 'y',
         text: 'text',
         textAnchor: 'start',
-        fill: ({ view }) => textColourOf(view),
+        fill: ({ view }) => (chosen && view.rank >= HUES ? highlightOf(view) : textColourOf(view)),
         fontWeight: chosen ? 700 : 400,
       },
     );
@@ -229,7 +246,7 @@ function endLabels(
       y1: ({ begins }) => begins.y,
       x2: planned + 17 * epochsPerPixel,
       y2: 'y',
-      stroke: ({ view }) => colourOf(view),
+      stroke: ({ view }) => (view.trial === selected ? highlightOf(view) : colourOf(view)),
       strokeWidth: 1,
     }),
     text(false),
@@ -238,7 +255,7 @@ function endLabels(
 }
 
 function textColourOf({ rank }: TrialView): string {
-  return rank < 8 ? `var(--hue-text-${rank + 1})` : 'var(--soft)';
+  return rank < HUES ? `var(--hue-text-${rank + 1})` : 'var(--soft)';
 }
 
 function pointerMarks(plot: Plot, named: readonly Drawn[], quantity: Quantity) {
@@ -252,23 +269,28 @@ function pointerMarks(plot: Plot, named: readonly Drawn[], quantity: Quantity) {
   );
 }
 
-/** Losses: up to one and a half times pure guessing, or what the named trials need to stay in the frame at the kept epoch. */
+/** Losses: what the named trials need, a little above pure guessing at least, and one and a half times it at most. */
 function domainOf(
   drawn: readonly Drawn[],
   named: readonly Drawn[],
   quantity: Quantity,
   classes: number,
 ): [number, number] {
-  const values = curvePoints(drawn, quantity)
-    .flatMap(({ training, validation }) => [training, validation])
-    .filter((value) => value !== null);
-  if (quantity === 'accuracy')
-    return [0, Math.min(1, 0.05 + values.reduce((most, value) => Math.max(most, value), 0.1))];
+  const all = highest(drawn, quantity);
+  if (quantity === 'accuracy') return [0, Math.min(1, 0.05 + all)];
   const guessing = Math.log(classes);
-  const kept = named.map(({ validationLoss }) => validationLoss ?? 0);
-  const ceiling = Math.max(1.5 * guessing, ...kept.filter((loss) => loss < 4 * guessing));
-  const most = values.reduce((top, value) => Math.max(top, value), 0);
-  return [0, 1.04 * Math.min(ceiling, most || guessing)];
+  const steady = highest(
+    named.filter(({ status }) => status !== 'Diverged'),
+    quantity,
+  );
+  return [0, 1.04 * Math.min(all || guessing, 1.5 * guessing, Math.max(1.1 * guessing, steady))];
+}
+
+function highest(trials: readonly Drawn[], quantity: Quantity): number {
+  return curvePoints(trials, quantity).reduce(
+    (most, { training, validation }) => Math.max(most, training ?? 0, validation ?? 0),
+    0,
+  );
 }
 
 /** Whole epochs, the first and the last among them. */

@@ -93,6 +93,10 @@ export function heatMapChart(plot: Plot, data: ReportData, view: HeatMapView): C
           cells.filter(({ best }) => best.trial === data.best),
           { ...at, stroke: 'var(--ink)', strokeWidth: 2, fill: 'none', rx: 3 },
         ),
+        plot.cell(
+          cells.filter(({ best }) => best.trial === view.selected && best.trial !== data.best),
+          { ...at, stroke: 'var(--ink)', strokeWidth: 1.5, strokeDasharray: '4 3', fill: 'none', rx: 3 },
+        ),
         ...[true, false].map((won) =>
           plot.text(
             cells.filter(({ best }) => (best.trial === data.best) === won),
@@ -107,7 +111,7 @@ export function heatMapChart(plot: Plot, data: ReportData, view: HeatMapView): C
         plot.text(cells, {
           ...text,
           text: ({ best, trials }: Cell) =>
-            `${GLYPHS[best.status]}${trials > 1 && cellWidth > 60 ? ` 1 of ${trials}` : ''}`,
+            `${GLYPHS[best.status]}${trials > 1 && cellWidth > 76 ? ` best of ${trials}` : ''}`,
           dy: small ? 0 : 10,
           fontSize: 11,
         }),
@@ -130,8 +134,8 @@ function titleOf({ best, trials }: Cell): string {
   return `${best.name}\nvalidation loss ${formatLoss(best.validationLoss)}\n${STATUS_WORDS[best.status]}${of}`;
 }
 
-/** Above this share of the strong colour the text on it is light. */
-const DARK = 0.62;
+/** Above this share of the strong colour its text changes sides: there black and white both have 4.5:1, in either theme. */
+const DARK = 0.71;
 
 /** From 0 for the highest loss to 1 for the lowest; by rank between them where one loss dwarfs the others. */
 function shadeOf(cells: readonly Cell[]): (cell: Cell) => number {

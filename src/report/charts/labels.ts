@@ -1,5 +1,5 @@
 /** Mean width of a character of 12 px text, in pixels; a little wide, so that a label has air. */
-const CHARACTER = 6.6;
+const CHARACTER = 6.1;
 const LINE = 15;
 
 export function textWidth(text: string): number {
@@ -60,8 +60,8 @@ export function placeLabels(
 }
 
 const PLACES = [
-  { dx: 11, dy: 0, anchor: 'start' },
-  { dx: -11, dy: 0, anchor: 'end' },
+  { dx: 13, dy: 0, anchor: 'start' },
+  { dx: -13, dy: 0, anchor: 'end' },
   { dx: 0, dy: -17, anchor: 'middle' },
   { dx: 0, dy: 17, anchor: 'middle' },
   { dx: 9, dy: -14, anchor: 'start' },

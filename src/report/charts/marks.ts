@@ -11,13 +11,18 @@ export interface Chart {
 }
 
 /** Trials that get a hue of Okabe and Ito's palette; the style sheet holds it, darkened where white needs it. */
-const HUES = 8;
+export const HUES = 8;
 /** Trials that are drawn strongly; the rest is faint. */
 export const STRONG = 10;
 
 /** A variable of the style sheet, so that the theme may change without drawing again. */
 export function colourOf({ rank }: Pick<TrialView, 'rank'>): string {
   return rank < HUES ? `var(--hue-${rank + 1})` : 'var(--grey)';
+}
+
+/** The selected trial has its own colour, or one that nothing else has. */
+export function highlightOf(view: Pick<TrialView, 'rank'>): string {
+  return view.rank < HUES ? colourOf(view) : 'var(--highlight)';
 }
 
 export type Status = TrialView['status'];

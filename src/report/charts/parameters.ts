@@ -53,7 +53,7 @@ export function parametersChart(plot: Plot, data: ReportData, { width, selected 
         plot.axisY({ ticks: 6, tickSize: 0, label: null }),
         plot.axisX({ ticks: width < 480 ? 3 : 5, tickFormat: shortCount, tickSize: 4, label: null }),
         plot.text(['parameters, logarithmic'], { frameAnchor: 'bottom', dy: 36, fill: 'var(--soft)' }),
-        plot.dot(faint, { ...at, symbol, r: 3, stroke: 'var(--faint-dot)' }),
+        plot.dot(faint, { ...at, symbol, r: 3, stroke: 'var(--grey)', strokeWidth: 1, strokeOpacity: 0.5 }),
         plot.ruleX(strong, { ...error, y1: lower, y2: upper, stroke: colourOf }),
         plot.dot(strong, { ...at, symbol, r: 5, stroke: colourOf, fill: 'var(--panel)' }),
         plot.dot(
@@ -108,7 +108,11 @@ function labelMarks(plot: Plot, drawn: readonly Scored[], data: ReportData, { wi
     y: bottom - ((validationLoss - yDomain[0]) / (yDomain[1] - yDomain[0])) * (bottom - MARGIN.top),
   });
   const named = drawn.filter(({ rank }) => rank < STRONG).toSorted((a, b) => a.rank - b.rank);
-  const anchors = named.map((view) => ({ ...pixel(view), text: shorten(view.name, 30), view }));
+  const anchors = named.map((view) => ({
+    ...pixel(view),
+    text: shorten(view.name, view.trial === data.best ? 44 : 30),
+    view,
+  }));
   const bounds = { left: MARGIN.left, right: width - 4, top: 0, bottom };
   return placeLabels(anchors, drawn.map(pixel), bounds).map(({ text, dx, dy, anchor, x, y }) => {
     const view = anchors.find((other) => other.x === x && other.y === y && other.text === text)?.view;
@@ -161,5 +165,5 @@ function describe(data: ReportData, all: readonly Scored[], drawn: readonly Scor
   if (!winner || !data.band) return `${scope} None is eligible.`;
   const smaller = drawn.filter(({ parameterCount }) => parameterCount < winner.parameterCount).length;
   const band = `${formatLoss(data.band.low)} to ${formatLoss(data.band.high)}`;
-  return `${scope} The winner, ${winner.name}, stands at ${formatLoss(winner.validationLoss)} with ${formatCount(winner.parameterCount)} parameters; ${smaller} of the others are smaller. One standard error of the lowest eligible loss: ${band}.`;
+  return `${scope} The winner, ${winner.name}, stands at ${formatLoss(winner.validationLoss)} with ${formatCount(winner.parameterCount)} parameters; ${plural(smaller, 'trial')} ${smaller === 1 ? 'is' : 'are'} smaller. One standard error of the lowest eligible loss: ${band}.`;
 }

@@ -5,30 +5,35 @@ import { element } from './dom.ts';
 declare const Plot: PlotModule;
 
 export interface Figure {
-  draw(): void;
+  /** @param width in CSS pixels; absent: as wide as its place */
+  draw(width?: number): void;
 }
 
 export interface FigureOptions {
+  /** What the chart depends on beside its width: while it stays the same nothing is drawn again. */
+  readonly shows: () => readonly unknown[];
   readonly draw: (width: number) => Chart;
   readonly table: () => TableSpecification;
   readonly picked: (trial: number) => void;
 }
 
 /** One chart with its sentence and its table; the table is made when it is opened. */
-export function openFigure(selector: string, { draw, table, picked }: FigureOptions): Figure {
+export function openFigure(selector: string, { shows, draw, table, picked }: FigureOptions): Figure {
   const chart = element(`${selector} .chart`);
   const caption = element(`${selector} figcaption`);
   const details = element<HTMLDetailsElement>(`${selector} details`);
   const tableRoom = element(`${selector} details .scroll`);
+  let drawn = '';
   const fillTable = () => {
     if (details.open) tableRoom.replaceChildren(buildTable(table()));
   };
   details.addEventListener('toggle', fillTable);
 
   return {
-    draw() {
-      const width = chart.clientWidth;
-      if (width === 0) return;
+    draw(width = chart.clientWidth) {
+      const wanted = JSON.stringify([width, ...shows()]);
+      if (width === 0 || wanted === drawn) return;
+      drawn = wanted;
       const { options, sentence } = draw(width);
       const svg = Plot.plot(options);
       // Its constant style sheet is part of ours: the page's policy admits no other.

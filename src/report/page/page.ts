@@ -2,7 +2,7 @@
 
 import { curvesChart, NARROW, type Quantity } from '../charts/curves.ts';
 import { heatMapChart } from '../charts/heatmap.ts';
-import { colourOf, type Plot as PlotModule, STRONG } from '../charts/marks.ts';
+import { colourOf, highlightOf, type Plot as PlotModule, STRONG } from '../charts/marks.ts';
 import { parametersChart } from '../charts/parameters.ts';
 import { curvesTable, heatMapTable, parametersTable } from '../charts/tables.ts';
 import type { ReportData, TrialView } from '../data.ts';
@@ -15,15 +15,20 @@ declare const Plot: PlotModule;
 
 const data: ReportData = JSON.parse(element('#data').textContent ?? '');
 const first = initialState(data);
+/** In CSS pixels, of A4 and of Letter within their margins. */
+const PRINT_WIDTH = 690;
+let printing = false;
 let state = decodeState(location.hash, data, first);
 
 const figures = [
   openFigure('#curves-chart', {
+    shows: () => [state.selected, state.quantity],
     draw: (width) => curvesChart(Plot, data, { ...state, width }),
     table: () => curvesTable(data, state.quantity),
     picked: select,
   }),
   openFigure('#size-chart', {
+    shows: () => [state.selected],
     draw: (width) => parametersChart(Plot, data, { ...state, width }),
     table: () => parametersTable(data),
     picked: select,
@@ -31,6 +36,7 @@ const figures = [
   ...(data.axes.length > 0
     ? [
         openFigure('#heat-chart', {
+          shows: () => [state.selected, state.across, state.down, [...state.fixed]],
           draw: (width) => heatMapChart(Plot, data, { ...state, width }),
           table: () => heatMapTable(data, state),
           picked: select,
@@ -60,7 +66,7 @@ function step(by: number): void {
 }
 
 function show(): void {
-  for (const figure of figures) figure.draw();
+  for (const figure of figures) figure.draw(printing ? PRINT_WIDTH : undefined);
   table.show(state);
   showControls();
   showLegend();
@@ -92,7 +98,7 @@ function legendItem(view: TrialView): HTMLElement {
   const item = document.createElement('span');
   const line = document.createElement('span');
   line.className = 'line';
-  line.style.borderColor = colourOf(view);
+  line.style.borderColor = view.trial === state.selected ? highlightOf(view) : colourOf(view);
   item.append(line, view.name);
   if (view.trial === state.selected) item.className = 'chosen';
   return item;
@@ -190,6 +196,15 @@ function remember(theme: string): void {
 listenToTheme();
 listen();
 show();
+for (const [event, begins] of [
+  ['beforeprint', true],
+  ['afterprint', false],
+] as const) {
+  addEventListener(event, () => {
+    printing = begins;
+    show();
+  });
+}
 let width = 0;
 new ResizeObserver(() => {
   if (document.body.clientWidth === width) return;

@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { buildData } from '../../src/report/data.ts';
+import { buildReport, type ReportAssets, type ReportInput } from '../../src/report/report.ts';
+import { explainVerdict } from '../../src/report/words.ts';
+import { makeLargeReport, makeSmallReport, makeStudyReport, makeTroubledReport } from '../builders.ts';
+
+const noAssets: ReportAssets = { scripts: [], styles: [] };
+
+function explain(input: ReportInput): string {
+  const { headline, sentence, notes } = explainVerdict(input, buildData(input, 10));
+  return [headline, sentence, ...notes].join('\n');
+}
+
+/** The page's data, without what only its script needs. */
+function embedded(page: string) {
+  const [, json = ''] = /<script type="application\/json" id="data">(.*?)<\/script>/s.exec(page) ?? [];
+  return JSON.parse(json);
+}
+
+describe('the verdict in words', () => {
+  test('names the study’s winner with the numbers of the verdict', () => {
+    const input = makeStudyReport();
+    const { best } = input.verdict;
+    assert.ok(best);
+    const words = explain(input);
+    assert.match(words, /^\(12,32\) relu max is the best network that does not overfit$/m);
+    for (const figure of [
+      `epoch ${best.epoch} of 15`,
+      `${best.validationLoss.toFixed(3)} ± ${best.validationLossStandardError.toFixed(3)}`,
+      `${(100 * best.validationAccuracy).toFixed(1)} %`,
+      `${(100 * best.rise).toFixed(1)} % above its minimum`,
+      '65.3 %',
+      `test loss ${(best.validationLoss + 0.011).toFixed(3)} is 0.011 higher`,
+    ]) {
+      assert.ok(words.includes(figure), `${figure} is missing in: ${words}`);
+    }
+  });
+
+  test('says that a network kept at its best epoch would overfit if it trained on', () => {
+    assert.match(
+      explain(makeStudyReport({ selection: { checkpoint: 'BestEpoch' } })),
+      /Trained on .* \d+ % above its minimum/,
+    );
+  });
+
+  test('says how many stand within one standard error and that the smallest of them won', () => {
+    const input = makeLargeReport(60);
+    const { verdict } = input;
+    const close = `${verdict.withinOneStandardError - 1} other eligible network`;
+    assert.ok(verdict.withinOneStandardError < 2 || explain(input).includes(close));
+  });
+
+  test('without an eligible network names the least overfit and what to try', () => {
+    const words = explain(makeStudyReport({ selection: { maxLossRise: 0 } }));
+    assert.match(words, /No network qualifies/);
+    assert.match(words, /overfits least/);
+    assert.match(words, /Try: checkpoint BestEpoch, which would keep \(96,256\) relu max at epoch 4/);
+  });
+
+  test('with nothing trained advises to run the sweep', () => {
+    const words = explain(makeStudyReport({ curves: () => new Map(), results: () => [] }));
+    assert.match(words, /run the sweep/);
+  });
+});
+
+describe('the page', () => {
+  const page = buildReport(makeStudyReport(), noAssets);
+
+  test('holds its parts in the order of importance', (t) => {
+    const parts = [...page.matchAll(/<section id="([a-z]+)"|<figure id="([a-z-]+)"|<h[123][^>]*>(.*?)<\/h/g)];
+    t.assert.snapshot(parts.map(([, section, figure, heading]) => section ?? figure ?? heading));
+  });
+
+  test('shows each trial with its figures and its finding', (t) => {
+    const rows = [...page.matchAll(/<tr data-trial="(\d+)".*?<\/tr>/gs)];
+    t.assert.snapshot(
+      rows.map(([row]) =>
+        row
+          .replaceAll(/<[^>]*>/g, ' ')
+          .replaceAll(/\s+/g, ' ')
+          .trim(),
+      ),
+    );
+  });
+
+  test('prices the other rules', (t) => {
+    const [, table = ''] = /<section id="alternatives".*?<tbody>(.*?)<\/tbody>/s.exec(page) ?? [];
+    t.assert.snapshot(
+      table.split('</tr>').map((row) =>
+        row
+          .replaceAll(/<[^>]*>/g, ' ')
+          .replaceAll(/\s+/g, ' ')
+          .trim(),
+      ),
+    );
+  });
+
+  test('is the same for the same input', () => {
+    assert.equal(buildReport(makeStudyReport(), noAssets), page);
+  });
+
+  test('opens no test figure but the winner’s', () => {
+    assert.ok(!page.includes('7.7777') && !page.includes('0.7777') && !page.includes('77.8 %'));
+  });
+
+  test('links nothing outside itself and has a closed policy', () => {
+    const policy = "default-src 'none'; script-src 'none'; style-src 'none'; base-uri 'none'; form-action 'none'";
+    assert.ok(page.includes(policy.replaceAll("'", '&#39;')));
+    assert.doesNotMatch(page, /(?:src|href)="(?!#)/);
+    assert.doesNotMatch(page, / on[a-z]+="| style="/);
+  });
+
+  test('gives the reasons of failed and stopped trials and of those that never ran', () => {
+    const troubled = buildReport(makeTroubledReport(), noAssets);
+    for (const words of [
+      'OutOfMemory: killed by the kernel',
+      'MaxFailedTrials: more than 3',
+      'Not run',
+      'a loss is not finite',
+    ]) {
+      assert.ok(troubled.includes(words), words);
+    }
+  });
+
+  test('refuses an asset that would end its own element', () => {
+    const assets = { scripts: [{ text: 'x = "</script>"', hash: 'sha256-x' }], styles: [] };
+    assert.throws(() => buildReport(makeStudyReport(), assets), RangeError);
+  });
+
+  test('without the weights says so and gives no code to load them', () => {
+    const without = buildReport({ ...makeStudyReport(), modelKept: false }, noAssets);
+    assert.match(without, /weights of this network were not kept/);
+    assert.doesNotMatch(without, /loadLayersModel/);
+  });
+});
+
+describe('the embedded data', () => {
+  test('holds one entry a trial, ranked with the winner first', () => {
+    const { trials, best } = embedded(buildReport(makeLargeReport(300), noAssets));
+    assert.equal(trials.length, 384);
+    assert.equal(trials.find(({ trial }: { trial: number }) => trial === best).rank, 0);
+    assert.equal(new Set(trials.map(({ name }: { name: string }) => name)).size, trials.length);
+  });
+
+  test('thins long curves of trials beyond the ten best, but keeps their marked epochs', () => {
+    const input = makeLargeReport(900, 200);
+    const { trials } = buildData(input, 10);
+    const epochs = trials.map(({ curve }) => curve?.epoch ?? []);
+    assert.ok(epochs.flat().length < 200_000);
+    for (const { rank, curve, keptEpoch, turningEpoch } of trials) {
+      if (rank < 10) assert.equal(curve?.epoch.length, 200);
+      for (const epoch of [keptEpoch, turningEpoch, 200]) assert.ok(curve?.epoch.includes(epoch ?? 0));
+    }
+  });
+
+  test('of one network has no axes and still selects it', () => {
+    const { axes, selected } = buildData(makeSmallReport(1), 10);
+    assert.deepEqual({ axes, selected }, { axes: [], selected: 0 });
+  });
+});
