@@ -99,7 +99,7 @@ async function openNative(wanted: 'gpu' | 'native', binding: string | undefined)
   const first = tf.findBackendFactory('tensorflow') === null;
   if (first) tf.registerBackend('tensorflow', () => backend);
   await compute(tf, 'tensorflow');
-  if (first && name === 'native') registerNativeKernels(tf, backend);
+  if (first) registerNativeKernels(tf, backend);
   return { name, tf, description: `TensorFlow ${backend.binding.TF_Version} on the ${name === 'gpu' ? 'GPU' : 'CPU'}` };
 }
 

@@ -1,4 +1,4 @@
-import type { KernelFunc, MaxPoolGradAttrs, NodeJSKernelBackend, TensorInfo, Tf } from './tf.ts';
+import type { KernelFunc, MaxPoolGradAttrs, NodeJSKernelBackend, Tensor, TensorInfo, Tf } from './tf.ts';
 
 /** What TensorFlow.js hands a kernel. Its registry types all kernels alike, so each states its own names here. */
 interface Call<Inputs, Attrs> {
@@ -6,39 +6,53 @@ interface Call<Inputs, Attrs> {
   readonly attrs: Attrs;
   readonly backend: NodeJSKernelBackend;
 }
-type StepCall = Call<{ readonly x: TensorInfo }, { readonly alpha: number }>;
+type ReluCall = Call<Readonly<Record<'dy' | 'x', TensorInfo>>, undefined>;
 type PoolCall = Call<Readonly<Record<'dy' | 'input' | 'output', TensorInfo>>, MaxPoolGradAttrs>;
+
+/** The name under which tfjs-node registers its kernels. */
+const NAME = 'tensorflow';
 
 /** Below this many inputs a second operation costs more than the faster search saves (measured on one core). */
 const LARGE_POOL = 65_536;
 
 /** Registers gradients for which tfjs-node calls slow operations of TensorFlow's library although it has fast ones: a third of a
- * training step at batch size 32. The backend must be open and compute on the CPU; on a GPU its own kernels are the right ones. */
+ * training step at batch size 32. To be called once, when the backend is open. */
 export function registerNativeKernels(tf: Tf, backend: NodeJSKernelBackend): void {
-  wrap(tf, 'Step', step);
-  if (hasOneDnnPooling(tf, backend)) {
-    wrap(tf, 'MaxPoolGrad', (call: PoolCall) =>
-      tf.util.sizeFromShape(call.inputs.input.shape) < LARGE_POOL ? undefined : maxPoolByInput(tf, call),
+  registerReluGradient(tf);
+  if (!backend.isUsingGpuDevice && hasOneDnnPooling(tf, backend)) {
+    const own = tf.getKernel('MaxPoolGrad', NAME).kernelFunc as unknown as (call: PoolCall) => TensorInfo;
+    const isLarge = ({ inputs }: PoolCall) => tf.util.sizeFromShape(inputs.input.shape) >= LARGE_POOL;
+    tf.unregisterKernel('MaxPoolGrad', NAME); // registering over a kernel prints a warning
+    register(
+      tf,
+      'MaxPoolGrad',
+      (call: PoolCall) => (isLarge(call) ? maxPoolByInput(tf, call) : undefined) ?? own(call),
     );
   }
 }
 
-/** Puts `fast` before the kernel there is, which still does what `fast` answers undefined to. */
-function wrap<C>(tf: Tf, kernelName: string, fast: (call: C) => TensorInfo | undefined): void {
-  const backendName = 'tensorflow';
-  const own = tf.getKernel(kernelName, backendName).kernelFunc as unknown as (call: C) => TensorInfo;
-  const kernelFunc = ((call: C) => fast(call) ?? own(call)) as unknown as KernelFunc;
-  tf.unregisterKernel(kernelName, backendName); // registering over a kernel prints a warning
-  tf.registerKernel({ kernelName, backendName, kernelFunc });
+function register<C>(tf: Tf, kernelName: string, kernel: (call: C) => TensorInfo): void {
+  tf.registerKernel({ kernelName, backendName: NAME, kernelFunc: kernel as unknown as KernelFunc });
 }
 
-/** 1 where x > 0, else 0; NaN stays NaN: half of relu's gradient. Two operations where tfjs-node takes seven. */
-function step({ inputs: { x }, attrs, backend }: StepCall): TensorInfo | undefined {
-  if (attrs.alpha !== 0 || x.dtype !== 'float32') return undefined;
-  const positive = backend.executeSingleInput('Relu', x);
-  const sign = backend.executeSingleInput('Sign', positive);
-  positive.dispose();
-  return sign;
+/** Gradient of relu by TensorFlow's own ReluGrad: one operation instead of the nine by which tfjs-node gets a step function and
+ * multiplies by it. Gradients are registered for all backends at once; the others keep theirs. */
+function registerReluGradient(tf: Tf): void {
+  register(tf, 'ReluGrad', ({ inputs: { dy, x }, backend }: ReluCall) => {
+    const { TF_ATTR_TYPE, TF_FLOAT } = backend.binding;
+    return backend.executeSingleOutput('ReluGrad', [{ name: 'T', type: TF_ATTR_TYPE, value: TF_FLOAT }], [dy, x]);
+  });
+  const own = tf.getGradient('Relu');
+  tf.unregisterGradient('Relu');
+  tf.registerGradient({
+    ...own,
+    gradFunc: (dy, saved, attrs) => {
+      const [x] = saved;
+      if (tf.getBackend() !== NAME || x?.dtype !== 'float32' || Array.isArray(dy))
+        return own.gradFunc(dy, saved, attrs);
+      return { x: () => tf.engine().runKernel<Tensor>('ReluGrad', { dy, x }) };
+    },
+  });
 }
 
 /** Gradient of max pooling by oneDNN. The library's MaxPoolGrad searches every window again, one input at a time; to pool again
