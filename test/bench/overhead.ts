@@ -6,15 +6,7 @@ import { openPool } from '../../src/local/pool.ts';
 import type { Sweep } from '../../src/sweep/schema.ts';
 import { FakePool, succeed } from '../fakes/pool.ts';
 import { makeSweep } from '../fakes/trials.ts';
-
-/** One measured figure against its bar. */
-export interface Figure {
-  readonly name: string;
-  readonly value: number;
-  readonly unit: string;
-  readonly bar: string;
-  readonly holds: boolean;
-}
+import { type Figure, figure } from './figure.ts';
 
 const SLOTS = 2;
 
@@ -26,9 +18,9 @@ export async function measureOverhead(): Promise<Figure[]> {
   const { seconds, rssMiB } = await timeRun(sweep, pool);
   const overhead = 100 * (seconds / (trials / SLOTS) - 1);
   return [
-    { name: 'overhead of 60 trials of 1 s on 2 slots', value: overhead, unit: '%', bar: '<= 5', holds: overhead <= 5 },
+    figure('overhead of 60 trials of 1 s on 2 slots', overhead, '%', '<=', 5),
     // No bar is set anywhere for the memory; 150 MiB is what a plain Node process with our libraries may take.
-    { name: 'main process, resident', value: rssMiB, unit: 'MiB', bar: '<= 150', holds: rssMiB <= 150 },
+    figure('main process, resident', rssMiB, 'MiB', '<=', 150),
   ];
 }
 
@@ -41,8 +33,7 @@ export async function measureDecisions(): Promise<Figure[]> {
   const pool = new FakePool((job) => succeed(job));
   const { seconds } = await timeRun({ ...sweep, spec: { ...sweep.spec, grid } }, pool);
   const rate = pool.ran.length / seconds;
-  const name = `trials decided and recorded, ${pool.ran.length} no-op`;
-  return [{ name, value: rate, unit: '1/s', bar: '>= 1000', holds: rate >= 1000 }];
+  return [figure(`trials decided and recorded, ${pool.ran.length} no-op`, rate, '1/s', '>=', 1000)];
 }
 
 async function timeRun(sweep: Sweep, pool: Pool): Promise<{ seconds: number; rssMiB: number }> {
