@@ -106,11 +106,12 @@ function inspect(
           fatal.push(at(offset, 'a key must be text'));
           continue;
         }
-        const name = String(key.value);
+        const merge = typeof key.value === 'symbol'; // the library's mark of `<<`, which may stand several times
+        const name = merge ? '<<' : String(key.value);
         const place = [...path, name];
         const earlier = first.get(name);
         if (earlier === undefined) first.set(name, offset);
-        else if (name !== '<<')
+        else if (!merge)
           harmless.push(at(offset, `${formatPath(place)}: given twice, first in line ${lines.linePos(earlier).line}`));
         visit(value, place);
       }

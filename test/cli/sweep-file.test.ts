@@ -47,9 +47,9 @@ describe('a sweep file', () => {
   });
 
   test('anchors and merge keys are taken as kubectl takes them', () => {
-    const text = `${YAML}    - &g {widths: [[4]], depth: [1]}\n    - {<<: *g, depth: [2]}\n`;
+    const text = `${YAML}    - &g {widths: [[4]], depth: [1]}\n    - {<<: *g, <<: {pooling: [none]}, depth: [2]}\n`;
     const [, second, third] = parseSweepText(text, 'sweep.yaml').sweep.spec.grid;
-    assert.deepEqual(third, { ...second, depth: [2] });
+    assert.deepEqual(third, { ...second, pooling: ['none'], depth: [2] });
   });
 
   const texts: Record<string, { text: string; want: string[] }> = {
