@@ -47,7 +47,7 @@ export function curvesSection(data: ReportData): Markup {
 <label><input type="radio" name="quantity" value="accuracy"> Accuracy</label></fieldset>
 <p class="key"><span class="solid"></span> validation <span class="dashed"></span> training <span class="shade"></span> gap of the selected trial</p>
 </div>
-${chart('curves-chart', 'Learning curves: arrow keys choose a trial')}
+${chart('curves-chart', 'Learning curves')}
 </section>`;
 }
 
@@ -88,7 +88,7 @@ function statusKey(trials: readonly TrialView[]): Markup {
 }
 
 function chart(id: string, label: string): Markup {
-  return html`<figure id="${id}"><div class="chart" tabindex="0" role="group" aria-label="${label}"></div>
+  return html`<figure id="${id}"><div class="chart" tabindex="0" role="group" aria-label="${label}: arrow keys choose a trial"></div>
 <div class="legend"></div><figcaption></figcaption>
 <details class="table"><summary>These figures as a table</summary><div class="scroll" tabindex="0" role="region" aria-label="${label}, as a table"></div></details></figure>`;
 }

@@ -31,7 +31,7 @@ const classes = ${JSON.stringify(classNames)};
 /** @param pixels Uint8Array, [${height}, ${width}, ${channels}]: rows, columns, ${channels === 3 ? 'red, green, blue' : 'grey'} */
 export function classify(pixels) {
   const images = tf.tensor(Float32Array.from(pixels, (x) => x / 127.5 - 1), [1, ${height}, ${width}, ${channels}]);
-  return classes[model.predict(images).argMax(-1).dataSync()[0]]; // the outputs are logits
+  return classes[tf.argMax(model.predict(images), -1).dataSync()[0]]; // the outputs are logits
 }
 console.log(classify(new Uint8Array(${height * width * channels})));`;
 }

@@ -169,6 +169,15 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     await other.page.close();
   });
 
+  test('a link to a place in the page leaves the view as it is', async () => {
+    const { page } = await open(makeStudyReport(), { hash: '#trial=5' });
+    await page.locator('.skip').focus();
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(() => location.hash === '#trials');
+    assert.equal(await page.locator('#trial').inputValue(), '5');
+    await page.close();
+  });
+
   test('header buttons sort, and say how; what is absent comes last both ways', async () => {
     const { page } = await open(makeTroubledReport());
     const order = () =>

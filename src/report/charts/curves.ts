@@ -55,7 +55,7 @@ export function curvesChart(plot: Plot, data: ReportData, view: CurvesView): Cha
   };
 
   return {
-    sentence: describeCurves(data, drawn, selected, view.quantity),
+    sentence: describeCurves(data, drawn, selected, view),
     options: {
       width: view.width,
       height,
@@ -305,13 +305,14 @@ function describeCurves(
   data: ReportData,
   drawn: readonly Drawn[],
   selected: Drawn | undefined,
-  quantity: Quantity,
+  { quantity, selected: wanted }: CurvesView,
 ): string {
   if (drawn.length === 0) return 'No trial has a curve yet.';
   const all = `${quantity === 'loss' ? 'Loss' : 'Accuracy'} by epoch of ${plural(drawn.length, 'trial')}`;
   const missing = data.trials.length - drawn.length;
   const without = missing > 0 ? ` (${formatMissing(missing)})` : '';
-  if (!selected) return `${all}${without}.`;
+  const bare = data.trials.find(({ trial }) => trial === wanted);
+  if (!selected) return bare ? `${all}${without}. Selected: ${bare.name}, which has no curve.` : `${all}${without}.`;
   const format = quantity === 'loss' ? formatLoss : formatAccuracy;
   const kept = curvePoints([selected], quantity).find(({ epoch }) => epoch === selected.keptEpoch);
   const figures = kept

@@ -110,20 +110,24 @@ function listen(): void {
   element<HTMLSelectElement>('#trial').addEventListener('change', ({ currentTarget }) => {
     if (currentTarget instanceof HTMLSelectElement) select(Number(currentTarget.value));
   });
-  element('#curves-chart .chart').addEventListener('keydown', (event) => {
-    const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    if (by === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
-    event.preventDefault();
-    step(by);
-  });
+  for (const chart of all('.chart')) chart.addEventListener('keydown', stepByArrow);
   for (const radio of all<HTMLInputElement>('input[name=quantity]')) {
     radio.addEventListener('change', () => change({ quantity: quantityOf(radio.value) }));
   }
   listenToAxes();
   addEventListener('hashchange', () => {
+    // A link to a place in the page, not to a view of it.
+    if (location.hash !== '' && !location.hash.includes('=')) return;
     state = decodeState(location.hash, data, first);
     show();
   });
+}
+
+function stepByArrow(event: KeyboardEvent): void {
+  const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+  if (by === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault();
+  step(by);
 }
 
 const quantityOf = (value: string): Quantity => (value === 'accuracy' ? 'accuracy' : 'loss');
