@@ -1,64 +1,27 @@
 import { randomUUID } from 'node:crypto';
 import { arch, availableParallelism, cpus, platform } from 'node:os';
-import type { ToWorker } from '../shared/worker-protocol.ts';
 import { type Assignment, buildAssignment } from '../sweep/assignment.ts';
 import { summarise } from '../sweep/curve.ts';
-import { type Finding, findingOf } from '../sweep/finding.ts';
-import { type EpochFigures, figuresOf, type Measurement, type Progress } from '../sweep/measurement.ts';
+import { findingOf } from '../sweep/finding.ts';
+import { type EpochFigures, figuresOf } from '../sweep/measurement.ts';
 import { type Plan, planSweep } from '../sweep/plan.ts';
 import type { Outcome, TrialResult } from '../sweep/result.ts';
 import type { Sweep } from '../sweep/schema.ts';
 import { expandTrials, type Trial } from '../sweep/trial.ts';
 import type { Verdict } from '../sweep/verdict.ts';
+import type { AttemptEnd, Pool, Report } from './attempt.ts';
+import { type RunEvent, seal } from './events.ts';
 import { openFolder, type RunFolder } from './folder.ts';
 import { JournalUnwritableError } from './journal.ts';
 import { KeptModels } from './kept-models.ts';
 import { realTimers, type Timers } from './timers.ts';
 import { buildVerdictFile, type Counts, judgeResults, modelCard, type VerdictFile } from './verdict.ts';
 
+export type { AttemptEnd, Job, Pool, Report } from './attempt.ts';
+export type { RunEvent, SealedResult } from './events.ts';
+
 /** Attempts at one trial before it is recorded as Failed. */
 export const MAX_ATTEMPTS = 3;
-
-/** One attempt's work, as a worker gets it. */
-export type Job = Omit<ToWorker, 'kind'>;
-
-/** What an attempt tells while it runs. */
-export type Report =
-  | { readonly kind: 'progress'; readonly progress: Progress; readonly milestone: boolean }
-  | { readonly kind: 'measurement'; readonly measurement: Measurement };
-
-/** How an attempt ended. A crash that is `final` would happen again: a bad configuration. */
-export type AttemptEnd =
-  | { readonly kind: 'result'; readonly result: TrialResult }
-  | { readonly kind: 'crashed'; readonly reason: string; readonly final: boolean }
-  | { readonly kind: 'stopped' };
-
-/** Where attempts run. `run` never rejects; aborting `signal` ends the attempt as `stopped`, at once. */
-export interface Pool {
-  run(job: Job, onReport: (report: Report) => void, signal: AbortSignal): Promise<AttemptEnd>;
-  close(): Promise<void>;
-}
-
-/** A result without its test figures: they stay sealed until the verdict. */
-export type SealedResult = Omit<TrialResult, 'test'>;
-
-export type RunEvent =
-  /** The folder is open: what this run finds recorded. */
-  | { readonly kind: 'opened'; readonly trials: readonly Trial[]; readonly recorded: readonly SealedResult[] }
-  | { readonly kind: 'started'; readonly trial: number; readonly attempt: number; readonly attemptUID: string }
-  | { readonly kind: 'progress'; readonly progress: Progress }
-  /** `finding`: what the curve would say if training ended here. */
-  | { readonly kind: 'measurement'; readonly measurement: Measurement; readonly finding: Finding }
-  | { readonly kind: 'recorded'; readonly result: SealedResult; readonly finding: Finding | null }
-  | {
-      readonly kind: 'retrying';
-      readonly trial: number;
-      readonly attempt: number;
-      readonly reason: string;
-      readonly delayMs: number;
-    }
-  | { readonly kind: 'note'; readonly message: string }
-  | { readonly kind: 'verdict'; readonly verdict: Verdict };
 
 export interface RunDeps {
   /** `runs/<name>`; made if there is none. */
@@ -412,13 +375,10 @@ class Run {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
+    await new Promise<void>((resolve) => setImmediate(resolve)); // what happens at the same moment shares one plan
     this.#awake = false;
     this.#wake = undefined;
   }
-}
-
-function seal({ test: _, ...result }: TrialResult): SealedResult {
-  return result;
 }
 
 function defaultBackoffMs(attempt: number): number {

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import type { FromWorker } from '../shared/worker-protocol.ts';
 import { encodeMeasurement } from '../sweep/measurement.ts';
 import { encodeResult } from '../sweep/result.ts';
-import type { AttemptEnd, Job, Pool, Report } from './engine.ts';
+import type { AttemptEnd, Job, Pool, Report } from './attempt.ts';
 import { realTimers, type Timers } from './timers.ts';
 
 /** The program that workers run. */
