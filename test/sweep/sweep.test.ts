@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { InvalidSweepError } from '../../src/sweep/errors.ts';
+import { expandPoints } from '../../src/sweep/grid.ts';
 import { editDistance, nearest } from '../../src/sweep/nearest.ts';
 import { formatPath, quote } from '../../src/sweep/path.ts';
 import { parseQuantity } from '../../src/sweep/quantity.ts';
@@ -339,6 +340,25 @@ describe('parseSweep', () => {
     assert.deepEqual(violationsOf(changed({ 'spec.grid': [...atLimit, { widths: [[1]] }] })), [
       { path: 'spec.grid', message: '100,001 trials; at most 100,000' },
     ]);
+  });
+
+  test('the notes count what expanding the grids merges', () => {
+    const axis = <Value>(...values: Value[]) => fc.array(fc.constantFrom(...values), { minLength: 1, maxLength: 3 });
+    const grid = fc.record(
+      { widths: axis([3], [4]), depth: axis(1, 2), batchSize: axis(4, 8) },
+      { requiredKeys: ['widths'] },
+    );
+    fc.assert(
+      fc.property(fc.array(grid, { minLength: 1, maxLength: 3 }), (grids) => {
+        const { sweep, notes } = parseSweep(changed({ 'spec.grid': grids, 'spec.parallelism': 1000 }));
+        const { points, merges } = expandPoints(sweep);
+        assert.deepEqual(
+          notes.map(({ path }) => path),
+          [...merges.map((merge) => `spec.grid[${merge.grid}]`), 'spec.parallelism'],
+        );
+        assert.match(notes.at(-1)?.message ?? '', new RegExp(`more than the ${points.length} trials?$`));
+      }),
+    );
   });
 
   test('what contains itself is refused as too deep', () => {
