@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { arch, availableParallelism, cpus, platform } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { type Assignment, buildAssignment } from '../sweep/assignment.ts';
 import { summarise } from '../sweep/curve.ts';
 import { findingOf } from '../sweep/finding.ts';
@@ -8,16 +8,16 @@ import { type Plan, planSweep } from '../sweep/plan.ts';
 import type { Outcome, TrialResult } from '../sweep/result.ts';
 import type { Sweep } from '../sweep/schema.ts';
 import { expandTrials, type Trial } from '../sweep/trial.ts';
-import type { Verdict } from '../sweep/verdict.ts';
 import type { AttemptEnd, Pool, Report } from './attempt.ts';
+import { concludeRun, type RunEnd } from './conclude.ts';
 import { type RunEvent, seal } from './events.ts';
 import { openFolder, type RunFolder } from './folder.ts';
 import { JournalUnwritableError } from './journal.ts';
 import { KeptModels } from './kept-models.ts';
 import { realTimers, type Timers } from './timers.ts';
-import { buildVerdictFile, type Counts, judgeResults, modelCard, type VerdictFile } from './verdict.ts';
 
 export type { AttemptEnd, Job, Pool, Report } from './attempt.ts';
+export type { RunEnd } from './conclude.ts';
 export type { RunEvent, SealedResult } from './events.ts';
 
 /** Attempts at one trial before it is recorded as Failed. */
@@ -44,17 +44,6 @@ export interface RunDeps {
   readonly timers?: Timers | undefined;
   /** Wait before the next attempt at a trial. @param attempt the one that failed, from 1 */
   readonly backoffMs?: ((attempt: number) => number) | undefined;
-}
-
-/** `finished`: all that was asked for is recorded; `complete` says whether that is every trial. */
-export interface RunEnd {
-  readonly outcome: 'finished' | 'failed' | 'interrupted';
-  readonly complete: boolean;
-  readonly message: string;
-  readonly verdict: Verdict;
-  readonly counts: Counts;
-  /** As written to verdict.json. */
-  readonly file: VerdictFile;
 }
 
 /** Runs a sweep on this machine, going on where an earlier run of the folder ended.
@@ -161,27 +150,19 @@ class Run {
     if (this.#fault) throw this.#fault.error;
   }
 
-  async conclude(): Promise<RunEnd> {
-    const sweep = this.#sweep;
-    const verdict = judgeResults(sweep, this.#results.values());
-    const winner = verdict.best && this.#results.get(verdict.best.trial);
-    const hasModel = winner ? await this.#folder.hasModel(winner) : false;
-    const file = buildVerdictFile(sweep, this.#results, this.#trials.length, verdict, {
-      hasModel,
-      machine: describeMachine(),
-      versions: this.#deps.versions,
+  conclude(): Promise<RunEnd> {
+    const { interrupt, kill, versions, onEvent } = this.#deps;
+    return concludeRun({
+      sweep: this.#sweep,
+      trials: this.#trials,
+      folder: this.#folder,
+      results: this.#results,
+      unsaved: this.#unsaved,
+      failed: this.#failed,
+      interrupted: Boolean(interrupt?.aborted || kill?.aborted),
+      versions,
+      onEvent,
     });
-    const trial = winner && this.#trials[winner.trial];
-    if (this.#unsaved.length === 0) {
-      if (file.complete && winner && hasModel && trial) await this.#folder.publishModel(winner, modelCard(file, trial));
-      await this.#folder.writeVerdict(file);
-    }
-    if (file.model === 'none kept') this.#note(`model: none kept of trial ${verdict.best?.trial}`);
-    const lost = this.#folder.lostMeasurements;
-    if (lost > 0)
-      this.#note(`curves.ndjson: ${lost} measurements could not be written; the verdict does not need them`);
-    this.#emit({ kind: 'verdict', verdict });
-    return { ...this.#outcome(file), complete: file.complete, verdict, counts: file.trials, file };
   }
 
   journalBlocked(error: Error | null): void {
@@ -338,25 +319,6 @@ class Run {
     }
   }
 
-  #outcome(file: VerdictFile): Pick<RunEnd, 'outcome' | 'message'> {
-    const { waiting, failed } = file.trials;
-    if (this.#unsaved.length > 0) {
-      const names = this.#unsaved.toSorted((a, b) => a - b).join(', ');
-      return { outcome: 'failed', message: `journal: could not be written; results not saved: trial ${names}` };
-    }
-    if (this.#failed) {
-      const allowed = this.#sweep.spec.maxFailedTrials;
-      return { outcome: 'failed', message: `${failed} trials failed; spec.maxFailedTrials allows ${allowed}` };
-    }
-    if (file.complete) return { outcome: 'finished', message: file.verdict.message };
-    const { interrupt, kill } = this.#deps;
-    if (interrupt?.aborted || kill?.aborted) {
-      return { outcome: 'interrupted', message: `interrupted: ${waiting} trials are left; the same command goes on` };
-    }
-    const why = this.#sweep.spec.suspend ? 'spec.suspend is true' : 'those asked for are done';
-    return { outcome: 'finished', message: `${why}: ${waiting} trials are left for the next run` };
-  }
-
   #emit(event: RunEvent): void {
     this.#deps.onEvent(event);
   }
@@ -383,8 +345,4 @@ class Run {
 
 function defaultBackoffMs(attempt: number): number {
   return 1_000 * 2 ** (attempt - 1);
-}
-
-function describeMachine() {
-  return { os: platform(), arch: arch(), cpu: cpus()[0]?.model ?? 'unknown', cores: cpus().length };
 }

@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type Pool, type RunDeps, type RunEnd, type RunEvent, runSweep } from '../../src/local/engine.ts';
 import { readJournal } from '../../src/local/journal.ts';
-import { MAX_KEPT_MODELS } from '../../src/local/kept-models.ts';
 import { openPool } from '../../src/local/pool.ts';
 import type { Sweep } from '../../src/sweep/schema.ts';
 import { crash, FakePool, succeed, succeedWithModel } from '../fakes/pool.ts';
@@ -282,7 +281,7 @@ test('at most ten models are kept, always that of the best so far', async (conte
   const folder = await makeFolder(context);
   const widths = Array.from({ length: 30 }, (_, at) => [((at * 7) % 30) + 1]);
   const { end } = await run(folder, makeSweep({ seeds: [0], widths }), new FakePool(succeedWithModel));
-  assert.equal((await readdir(join(folder, 'models'))).length, MAX_KEPT_MODELS);
+  assert.equal((await readdir(join(folder, 'models'))).length, 10);
   assert.equal(end.file.model, 'model');
   assert.equal(await readFile(join(folder, 'model/model.json'), 'utf8'), `{"trial":${end.verdict.best?.trial}}`);
 });
@@ -300,9 +299,19 @@ test('a winner without weights is said so', async (context) => {
 test('a disk that is full and stays so ends the run and names what was not saved', async (context) => {
   const disk = await makeSmallDisk(context, 64);
   if (disk === undefined) return;
-  const pool = new FakePool((job) => succeed(job));
+  // Each trial ends when something was recorded, so that the disk is full while trials still wait to start.
+  let told = Promise.withResolvers<void>();
+  const pool = new FakePool(async (job) => {
+    if (job.assignment.trial > 1) await told.promise;
+    return succeed(job);
+  });
+  const onEvent = ({ kind }: RunEvent) => {
+    if (kind !== 'recorded' && kind !== 'note') return;
+    told.resolve();
+    if (kind === 'recorded') told = Promise.withResolvers();
+  };
   const sweep = makeSweep({ seeds: Array.from({ length: 60 }, (_, seed) => seed), epochs: 1 });
-  const { end, events } = await run(disk, sweep, pool);
+  const { end, events } = await run(disk, sweep, pool, { onEvent });
   assert.equal(end.outcome, 'failed');
   const refused = events.findIndex((event) => event.kind === 'note' && event.message.includes('ENOSPC'));
   assert.deepEqual(of(events.slice(refused), 'started'), [], 'nothing new starts while the disk is full');
