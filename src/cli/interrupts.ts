@@ -5,26 +5,38 @@ export interface Interrupts {
   readonly close: () => void;
 }
 
-export function interrupts(say: (line: string) => void): Interrupts {
+/** From the second Ctrl-C to an end whatever still goes on; everything that matters is on disk at any moment. */
+const LAST_MS = 1_800;
+
+/** @param onInterrupt told of the first Ctrl-C, so that somebody says what it does and what a second one would do
+ * @param onOverdue told if the program has to be cut off
+ */
+export function interrupts(onInterrupt: () => void, onOverdue: () => void = () => {}): Interrupts {
   const interrupt = new AbortController();
   const kill = new AbortController();
-  const onInterrupt = () => {
-    if (interrupt.signal.aborted) return kill.abort();
-    interrupt.abort();
-    say('interrupted: running trials finish and are saved; Ctrl-C again ends them at once');
-  };
-  const onTerminate = () => {
+  const end = () => {
     interrupt.abort();
     kill.abort();
+    const cutOff = () => {
+      onOverdue();
+      process.exit(130);
+    };
+    setTimeout(cutOff, LAST_MS).unref();
   };
-  process.on('SIGINT', onInterrupt);
-  process.on('SIGTERM', onTerminate);
+  const onSigint = () => {
+    if (kill.signal.aborted) process.exit(130); // nobody waits for a clean end a third time
+    if (interrupt.signal.aborted) return end();
+    interrupt.abort();
+    onInterrupt();
+  };
+  process.on('SIGINT', onSigint);
+  process.on('SIGTERM', end);
   return {
     interrupt: interrupt.signal,
     kill: kill.signal,
     close() {
-      process.off('SIGINT', onInterrupt);
-      process.off('SIGTERM', onTerminate);
+      process.off('SIGINT', onSigint);
+      process.off('SIGTERM', end);
     },
   };
 }

@@ -1,10 +1,20 @@
 import { styleText } from 'node:util';
-import type { RunEvent } from '../local/engine.ts';
-import { applyEvent, clock, gapOf, lossOf, type RunView, secondsLeft, type TrialView } from './run-view.ts';
-import { type Column, layOut, plain, truncate } from './table.ts';
+import stringWidth from 'string-width';
+import {
+  applyEvent,
+  clock,
+  gapOf,
+  lossOf,
+  type RunView,
+  secondsLeft,
+  type TrialView,
+  type ViewEvent,
+} from './run-view.ts';
+import { type Column, layOut, NETWORK_CELLS, plain, truncate } from './table.ts';
 
-const ENTER = '\x1b[?1049h\x1b[?25l'; // the alternate screen, whose redraw no resizing can spoil; cursor hidden
-const LEAVE = '\x1b[?25h\x1b[?1049l';
+// The alternate screen, whose redraw no resizing can spoil; cursor hidden; no wrapping while a frame is wider than the window has just become.
+const ENTER = '\x1b[?1049h\x1b[?25l\x1b[?7l';
+const LEAVE = '\x1b[?7h\x1b[?25h\x1b[?1049l';
 const HOME = '\x1b[H';
 const ERASE_LINE_END = '\x1b[K';
 const ERASE_BELOW = '\x1b[J';
@@ -24,8 +34,21 @@ export class LiveTable {
   readonly #began = performance.now();
   readonly #timer: NodeJS.Timeout;
   readonly #redraw = () => this.#draw();
+  readonly #resize = () => {
+    this.#drawn = '';
+    this.#draw();
+  };
   readonly #close = () => this.close();
+  readonly #suspend = () => {
+    this.#stream.write(LEAVE);
+    process.kill(process.pid, 'SIGSTOP');
+  };
+  readonly #resume = () => {
+    this.#stream.write(ENTER);
+    this.#resize();
+  };
   #view: RunView;
+  #drawn = '';
   #open: boolean = true;
 
   constructor(view: RunView, title: RunTitle, stream: NodeJS.WriteStream) {
@@ -33,13 +56,15 @@ export class LiveTable {
     this.#title = title;
     this.#stream = stream;
     stream.write(ENTER);
-    stream.on('resize', this.#redraw);
+    stream.on('resize', this.#resize);
     process.on('exit', this.#close); // however the program ends, the terminal is given back
+    process.on('SIGTSTP', this.#suspend); // Ctrl-Z: the shell gets its own screen
+    process.on('SIGCONT', this.#resume);
     this.#timer = setInterval(this.#redraw, REDRAW_MS);
     this.#draw();
   }
 
-  show(event: RunEvent): void {
+  show(event: ViewEvent): void {
     this.#view = applyEvent(this.#view, event);
   }
 
@@ -47,68 +72,88 @@ export class LiveTable {
     if (!this.#open) return;
     this.#open = false;
     clearInterval(this.#timer);
-    this.#stream.off('resize', this.#redraw);
+    this.#stream.off('resize', this.#resize);
     process.off('exit', this.#close);
+    process.off('SIGTSTP', this.#suspend);
+    process.off('SIGCONT', this.#resume);
     this.#stream.write(LEAVE);
   }
 
   #draw(): void {
-    const { columns = 80, rows = 24 } = this.#stream;
+    const { columns, rows } = this.#stream;
     const seconds = (performance.now() - this.#began) / 1000;
-    const lines = drawRun(this.#view, this.#title, seconds, columns, rows);
-    this.#stream.write(`${HOME}${lines.map((line) => `${line}${ERASE_LINE_END}`).join('\r\n')}${ERASE_BELOW}`);
+    const lines = drawRun(this.#view, this.#title, seconds, columns || 80, rows || 24);
+    // Erased before it is written: erasing after a full line would take its last character.
+    const frame = `${HOME}${lines.map((line) => `${ERASE_LINE_END}${line}`).join('\r\n')}`;
+    if (frame === this.#drawn) return;
+    this.#drawn = frame;
+    this.#stream.write(`${frame}${lines.length < (rows || 24) ? `\r\n${ERASE_BELOW}` : ''}`);
   }
 }
 
 /** The lines of one frame, at most `height`, none wider than `width` character cells. Pure but for colours (NO_COLOR). */
 export function drawRun(view: RunView, title: RunTitle, seconds: number, width: number, height: number): string[] {
   const notes = view.notes.map((note) => styleText('yellow', truncate(plain(note), width)));
-  const room = height - 3 - (notes.length > 0 ? notes.length + 1 : 0);
-  const { shown, hidden } = rowsThatFit(view.trials, Math.max(1, room - 1));
+  const hint = view.stopping || height < 12 ? [] : ['', styleText('dim', truncate(HINT, width))];
+  const below = [...(notes.length > 0 ? ['', ...notes] : []), ...hint].slice(0, Math.max(0, height - 6));
+  const top = height < 6 ? [] : [''];
+  const room = height - 2 - top.length - below.length;
+  const { shown, hidden } = rowsThatFit(view.trials, Math.max(1, room));
   const [titles = '', ...rows] = layOut(columnsOf(view), shown, width);
-  const more = hidden > 0 ? [styleText('dim', truncate(`  … and ${hidden} more`, width))] : [];
+  const more = hidden > 0 ? [styleText('dim', truncate(`… and ${hidden} more`, width))] : [];
   return [
-    styleText('bold', truncate(headline(view, title, seconds), width)),
-    '',
+    styleText('bold', headline(view, title, seconds, width)),
+    ...top,
     styleText('dim', titles),
     ...rows.map((line, at) => styled(line, shown[at])),
     ...more,
-    ...(notes.length > 0 ? ['', ...notes] : []),
+    ...below,
   ].slice(0, height);
 }
 
-function headline(view: RunView, { name, backend, parallelism }: RunTitle, seconds: number): string {
+const HINT = 'Ctrl-C: running trials finish and are saved; twice: everything ends at once';
+
+/** What matters most comes first; what does not fit is left out from the end. */
+function headline(view: RunView, { name, backend, parallelism }: RunTitle, seconds: number, width: number): string {
   const counted = (phase: TrialView['phase']) => view.trials.filter((row) => row.phase === phase).length;
-  const [done, failed] = [counted('Succeeded'), counted('Failed')];
+  const [done, failed, later] = [counted('Succeeded'), counted('Failed'), counted('later')];
   const parts = [
-    `${name}  ${done} of ${view.trials.length} trials done`,
+    `${name}  ${done} of ${view.trials.length - later} trials done`,
+    `${clock(secondsLeft(view, parallelism))} left`,
     ...(failed > 0 ? [`${failed} failed`] : []),
     `${clock(seconds)} elapsed`,
-    `${clock(secondsLeft(view, parallelism))} left`,
     `${backend}, ${parallelism} at once`,
+    ...(later > 0 ? [`${later} for another run`] : []),
   ];
-  return parts.join(' · ');
+  while (parts.length > 1 && stringWidth(parts.join(SEPARATOR)) > width) parts.pop();
+  return truncate(parts.join(SEPARATOR), width);
 }
 
+const SEPARATOR = ' · ';
+
 function columnsOf({ epochsPlanned }: RunView): Column<TrialView>[] {
-  const when = (row: TrialView, text: string) => (row.phase === 'waiting' ? '' : text);
   return [
     { title: 'trial', value: ({ trial }) => String(trial.trial), align: 'right' },
-    { title: 'network', value: ({ trial }) => trial.name, flexible: true },
-    { title: 'epoch', value: (row) => when(row, `${Math.floor(row.epochs)}/${epochsPlanned}`), align: 'right' },
-    { title: 'train loss', value: ({ figures }) => lossOf(figures?.trainLoss), align: 'right', drop: 4 },
-    { title: 'val. loss', value: ({ figures }) => lossOf(figures?.validationLoss), align: 'right' },
-    { title: 'gap', value: ({ figures }) => gapOf(figures), align: 'right', drop: 3 },
-    { title: 'finding', value: stateOf, drop: 1 },
-    { title: 'images/s', value: speedOf, align: 'right', drop: 2 },
-    { title: 'left', value: (row) => timeLeftOf(row, epochsPlanned), align: 'right', drop: 5 },
+    { title: 'network', value: ({ trial }) => trial.name, flexible: NETWORK_CELLS },
+    { title: 'epoch', value: (row) => epochOf(row, epochsPlanned), align: 'right' },
+    { title: 'train loss', value: ({ figures }) => lossOf(figures?.trainLoss), align: 'right', drop: 5, luxury: true },
+    { title: 'val. loss', value: ({ figures }) => lossOf(figures?.validationLoss), align: 'right', drop: 1 },
+    { title: 'gap', value: ({ figures }) => gapOf(figures), align: 'right', drop: 4 },
+    { title: 'finding', value: stateOf, drop: 2 },
+    { title: 'images/s', value: speedOf, align: 'right', drop: 3 },
+    { title: 'left', value: (row) => timeLeftOf(row, epochsPlanned), align: 'right', drop: 6, luxury: true },
   ];
+}
+
+/** `2.4/15` while it runs: epochs done, and of the one that runs. */
+function epochOf({ phase, epochs }: TrialView, epochsPlanned: number): string {
+  if (phase === 'waiting' || phase === 'later') return '';
+  return `${phase === 'running' ? (Math.floor(10 * epochs) / 10).toFixed(1) : epochs}/${epochsPlanned}`;
 }
 
 function stateOf({ phase, finding }: TrialView): string {
-  if (phase === 'waiting' || phase === 'retrying' || phase === 'Failed' || phase === 'Stopped')
-    return phase.toLowerCase();
-  return finding ?? (phase === 'running' ? 'running' : '');
+  if (phase === 'running') return finding ?? 'running';
+  return phase === 'Succeeded' ? (finding ?? '') : phase.toLowerCase();
 }
 
 function speedOf({ phase, examplesPerSecond }: TrialView): string {
@@ -119,22 +164,27 @@ function timeLeftOf({ phase, epochs, secondsPerEpoch }: TrialView, epochsPlanned
   return phase === 'running' ? clock(secondsPerEpoch && secondsPerEpoch * (epochsPlanned - epochs)) : '';
 }
 
-function styled(line: string, row: TrialView | undefined): string {
-  if (row?.phase === 'running') return line;
-  if (row?.phase === 'Failed') return styleText('red', line);
-  return row?.phase === 'Succeeded' ? styleText('green', line) : styleText('dim', line);
+function styled(line: string, { phase, finding }: Partial<TrialView> = {}): string {
+  if (phase === 'running') return line;
+  if (phase === 'Failed' || phase === 'retrying') return styleText('red', line);
+  if (phase !== 'Succeeded') return styleText('dim', line);
+  return styleText(finding === 'Healthy' || finding === 'StillImproving' ? 'green' : 'yellow', line);
 }
 
 /** All rows if they fit; else the running ones first, then the finished ones that ended with the lowest loss, then the next to start. */
 function rowsThatFit(rows: readonly TrialView[], room: number): { shown: TrialView[]; hidden: number } {
   if (rows.length <= room) return { shown: [...rows], hidden: 0 };
-  const rank = (row: TrialView) => {
-    if (row.phase === 'running' || row.phase === 'retrying') return 0;
-    return row.phase === 'waiting' ? 2 : 1;
-  };
   const loss = (row: TrialView) => row.figures?.validationLoss ?? Number.MAX_VALUE;
   const byInterest = (a: TrialView, b: TrialView) =>
-    rank(a) - rank(b) || (rank(a) === 1 ? loss(a) - loss(b) : 0) || a.trial.trial - b.trial.trial;
+    rankOf(a) - rankOf(b) || (rankOf(a) === FINISHED ? loss(a) - loss(b) : 0) || a.trial.trial - b.trial.trial;
   const shown = rows.toSorted(byInterest).slice(0, Math.max(1, room - 1));
   return { shown: shown.sort((a, b) => a.trial.trial - b.trial.trial), hidden: rows.length - shown.length };
+}
+
+const FINISHED = 1;
+
+function rankOf({ phase }: TrialView): number {
+  if (phase === 'running' || phase === 'retrying') return 0;
+  if (phase === 'waiting') return 2;
+  return phase === 'later' ? 3 : FINISHED;
 }

@@ -3,10 +3,13 @@ import { readEnvironment } from '../shared/env.ts';
 import { ROOT, VERSION } from '../shared/package.ts';
 import { InvalidConfigError, InvalidSweepError, SweepError } from '../sweep/errors.ts';
 import { openOutput } from './output.ts';
+import { systemError } from './system-error.ts';
+import { plain } from './table.ts';
 
 // Exit codes: 0 finished, 1 failed and may be tried again, 2 bad input, 3 no eligible model with --require-model, 130 interrupted.
 const output = openOutput();
 const environment = readEnvironment();
+let outlivesReader: boolean = false;
 
 const program = new Command('cnn-sweep')
   .description('Trains a grid of convolutional networks and names the best model that does not overfit.')
@@ -40,7 +43,10 @@ command('run <file>', 'train every trial of a sweep on this machine and name the
   .option('--trials <list>', 'run only these now, by index: 0-3,6', trialList)
   .option('--require-model', 'exit with 3 if no model is eligible')
   .addOption(json())
-  .action(async (file, options) => exitWith((await import('./run.ts')).run(file, options, output, environment)));
+  .action(async (file, options) => {
+    outlivesReader = true;
+    await exitWith((await import('./run.ts')).run(file, options, output, environment));
+  });
 
 command('validate <file>', 'say everything that is wrong with a sweep file', ['validate k8s/sweep.yaml'])
   .addOption(json())
@@ -110,20 +116,27 @@ function trialList(text: string): number[] {
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   if (error instanceof InvalidSweepError) {
-    for (const { path, message } of error.violations) output.note(`${path}: ${message}`);
+    for (const { path, message } of error.violations) output.note(plain(`${path}: ${message}`));
     return 2;
   }
-  if (error instanceof SweepError) {
-    output.note(`cnn-sweep: ${error.message}`);
-    return error instanceof InvalidConfigError ? 2 : 1;
+  const told = error instanceof SweepError ? error : systemError(error);
+  if (told) {
+    output.note(`cnn-sweep: ${told.message}`);
+    return told instanceof InvalidConfigError ? 2 : 1;
   }
+  output.note(`${error instanceof Error ? error.stack : error}`);
   output.note(`cnn-sweep: unexpected error; please report it with what you did (version ${VERSION}, ${ROOT})`);
-  process.stderr.write(`${error instanceof Error ? error.stack : error}\n`);
   return 1;
 }
 
-// A reader that has seen enough (`| head`) is no error.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+// A reader that has seen enough (`| head`) is no error. A run goes on without one: its folder is what counts.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (outlivesReader) return;
+  if (error.code === 'EPIPE') process.exit();
+  output.note(`cnn-sweep: standard output: ${systemError(error)?.message ?? error.message}`);
+  process.exit(1);
+});
+process.stderr.on('error', () => undefined); // nobody is left to be told
 
 try {
   await program.parseAsync();

@@ -1,6 +1,6 @@
 import type { RunEvent } from '../local/engine.ts';
 import type { Trial } from '../sweep/trial.ts';
-import { accuracyOf, gapOf, lossOf } from './run-view.ts';
+import { accuracyOf, clock, gapOf, lossOf } from './run-view.ts';
 
 /** The lines that an event is worth where there is no terminal: a line an epoch, none for progress within one. Pure. */
 export function describeEvent(event: RunEvent, trials: readonly Trial[], epochsPlanned: number): string[] {
@@ -8,8 +8,8 @@ export function describeEvent(event: RunEvent, trials: readonly Trial[], epochsP
   switch (event.kind) {
     case 'opened':
       return event.recorded.length > 0
-        ? [`${event.recorded.length} of ${event.trials.length} trials are recorded already`]
-        : [`${event.trials.length} trials of ${epochsPlanned} epochs`];
+        ? [`${event.recorded.length} of ${count(event.trials.length, 'trial')} recorded already`]
+        : [`${count(event.trials.length, 'trial')} of ${count(epochsPlanned, 'epoch')}`];
     case 'started':
       return [`${named(event.trial)}: started${event.attempt > 1 ? `, attempt ${event.attempt}` : ''}`];
     case 'measurement': {
@@ -22,7 +22,8 @@ export function describeEvent(event: RunEvent, trials: readonly Trial[], epochsP
     case 'recorded': {
       const { trial, outcome, reason, seconds } = event.result;
       const finding = event.finding ? `${event.finding.finding}: ${event.finding.reason}` : reason;
-      return [`${named(trial)}: ${outcome.toLowerCase()} after ${Math.round(seconds)} s; ${finding}`];
+      const ended = outcome === 'Succeeded' ? 'done' : outcome.toLowerCase();
+      return [`${named(trial)}: ${ended} after ${clock(seconds)}; ${finding}`];
     }
     case 'retrying':
       return [
@@ -34,4 +35,8 @@ export function describeEvent(event: RunEvent, trials: readonly Trial[], epochsP
     case 'verdict':
       return [];
   }
+}
+
+function count(many: number, noun: string): string {
+  return `${many.toLocaleString('en-US')} ${noun}${many === 1 ? '' : 's'}`;
 }

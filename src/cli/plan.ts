@@ -1,11 +1,11 @@
 import { expandTrials, type Trial } from '../sweep/trial.ts';
-import { type Output, printJson } from './output.ts';
+import type { Output } from './output.ts';
 import { readSweepFile } from './sweep-file.ts';
-import { type Column, layOut } from './table.ts';
+import { type Column, layOut, NETWORK_CELLS } from './table.ts';
 
 const COLUMNS: readonly Column<Trial>[] = [
   { title: 'trial', value: (t) => String(t.trial), align: 'right' },
-  { title: 'network', value: (t) => t.name, flexible: true },
+  { title: 'network', value: (t) => t.name, flexible: NETWORK_CELLS },
   { title: 'parameters', value: (t) => count(t.parameterCount), align: 'right' },
   { title: 'multiply-adds', value: (t) => count(t.multiplyAdds), align: 'right', drop: 2 },
   { title: 'batch', value: (t) => String(t.hyperparameters.batchSize), align: 'right', drop: 1 },
@@ -19,7 +19,7 @@ export async function plan(file: string, { json }: { json?: boolean }, output: O
   const { sweep, notes } = await readSweepFile(file);
   const trials = expandTrials(sweep);
   for (const { path, message } of notes) output.note(`note: ${path}: ${message}`);
-  if (json) printJson(output, trials);
+  if (json) output.json(trials);
   else for (const line of layOut(COLUMNS, trials, output.width)) output.print(line);
   return 0;
 }

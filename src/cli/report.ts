@@ -10,7 +10,11 @@ export interface ReportCommandOptions {
 /** Judges a run folder again, by other thresholds if a sweep file is given, and writes its report. */
 export async function report(folder: string, options: ReportCommandOptions, output: Output): Promise<number> {
   const given = options.sweep === undefined ? undefined : await readSweepFile(options.sweep);
-  const path = await writeReport(folder, { selection: given?.sweep.spec.selection, output: options.output });
+  const { path, notes } = await writeReport(folder, {
+    selection: given?.sweep.spec.selection,
+    output: options.output,
+  });
+  for (const note of notes) output.note(`note: ${note}`);
   output.print(`report: ${path}`);
   return 0;
 }

@@ -1,21 +1,22 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { type RunEnd, type RunEvent, runSweep } from '../local/engine.ts';
+import { type RunEnd, type RunEvent, runSweep, type SealedResult } from '../local/engine.ts';
 import { openPool } from '../local/pool.ts';
 import type { Environment } from '../shared/env.ts';
 import { VERSION } from '../shared/package.ts';
 import type { Assignment } from '../sweep/assignment.ts';
-import { InvalidConfigError, SweepError } from '../sweep/errors.ts';
+import { InvalidConfigError, InvalidSweepError, SweepError } from '../sweep/errors.ts';
 import type { Sweep } from '../sweep/schema.ts';
 import { expandTrials, type Trial } from '../sweep/trial.ts';
 import { fetchDataset } from '../trainer/dataset.ts';
-import { describeVerdict } from './describe-verdict.ts';
-import { interrupts } from './interrupts.ts';
+import { describeEnd, whatNext } from './describe-end.ts';
+import { type Interrupts, interrupts } from './interrupts.ts';
 import { LiveTable } from './live.ts';
-import { type Output, printJson } from './output.ts';
+import type { Output } from './output.ts';
 import { describeEvent } from './plain.ts';
-import { emptyView } from './run-view.ts';
+import { emptyView, INTERRUPTED } from './run-view.ts';
 import { readSweepFile } from './sweep-file.ts';
+import { systemError } from './system-error.ts';
 import { type Probe, probeBackend, workerProgram } from './workers.ts';
 import { writeReport } from './write-report.ts';
 
@@ -27,6 +28,8 @@ export interface RunOptions {
   readonly requireModel?: boolean;
   readonly json?: boolean;
 }
+
+type Say = (line: string) => void;
 
 /** Runs a sweep on this machine, going on where an earlier run of the folder ended.
  * @returns exit code: 0 finished, 1 failed, 3 no eligible model with --require-model, 130 interrupted
@@ -45,26 +48,28 @@ export async function run(
   for (const { path, message } of notes) say(`note: ${path}: ${message}`);
   const trials = expandTrials(sweep);
   checkTrials(options.trials, trials.length);
-  const probe = await probeBackend(options.backend ?? sweep.spec.trainer.backend);
-  for (const warning of probe.warnings) say(`warning: ${warning}`);
-  const parallelism = options.parallelism ?? sweep.spec.parallelism ?? availableParallelism();
   const folder = options.folder ?? join('runs', sweep.metadata.name);
-
-  // 2. The images, once.
-  const view = openView(sweep, trials, { probe, parallelism, say, live: !options.json && process.stdout.isTTY });
-  const signals = interrupts((message) => view.show({ kind: 'note', message }));
+  const shown: { view?: View } = {};
+  const signals = interrupts(
+    () => (shown.view ? shown.view.interrupted() : output.note('interrupted')),
+    () => {
+      shown.view?.close();
+      output.note('interrupted; the same command goes on');
+    },
+  );
   try {
-    await fetchDataset(sweep.spec.training.dataset, {
-      cacheFolder: environment.cacheFolder,
-      log: say,
-      signal: signals.interrupt,
-    });
-    if (signals.interrupt.aborted) return 130;
-    say(
-      `${sweep.metadata.name}: ${trials.length} trials, ${parallelism} at once, ${probe.name} (${probe.description}), in ${folder}`,
-    );
+    const probe = await prepare(sweep, options, signals, say, environment);
+    if (!probe) {
+      output.note('interrupted before any trial began; the same command goes on');
+      return 130;
+    }
+    const parallelism = options.parallelism ?? sweep.spec.parallelism ?? availableParallelism();
+    say(`${sweep.metadata.name}: ${describePlan(trials.length, parallelism)}, ${describeBackend(probe)}, in ${folder}`);
 
-    // 3. Train, record, judge.
+    // 2. Train, record, judge.
+    const live = !options.json && process.stdout.isTTY && environment.canPlaceCursor;
+    const wanted = options.trials && new Set(options.trials);
+    shown.view = openView(sweep, trials, { probe, parallelism, wanted, say, live });
     const end = await runSweep(sweep, {
       folder,
       pool: openPool(workerProgram(probe.name)),
@@ -72,85 +77,155 @@ export async function run(
       backend: probe.name,
       cacheFolder: environment.cacheFolder,
       versions: { 'cnn-sweep': VERSION, node: process.versions.node },
-      onEvent: view.show,
+      onEvent: shown.view.show,
       interrupt: signals.interrupt,
       kill: signals.kill,
-      trials: options.trials && new Set(options.trials),
-    }).finally(view.close);
+      trials: wanted,
+    })
+      .catch((error: unknown) => explainFolder(error, folder, output))
+      .finally(shown.view.close);
 
-    // 4. Say what came of it.
-    const report = await writeReport(folder, {});
-    if (options.json) printJson(output, end.file);
-    else for (const line of describeEnd(end, trials, report, output.width)) output.print(line);
-    return exitCode(end, options);
-  } catch (error) {
-    if (signals.interrupt.aborted && error instanceof SweepError && !(error instanceof InvalidConfigError)) {
-      output.note(`interrupted: ${error.message}`);
-      return 130;
+    // 3. Say what came of it.
+    const report = await reportOf(folder, end, signals, output);
+    const { failures } = shown.view;
+    const suspended = sweep.spec.suspend;
+    if (options.json) {
+      output.json(end.file);
+      for (const line of whatNext(end, folder, suspended)) output.note(line);
+    } else {
+      const context = { folder, trials, failures, report: report ?? null, suspended, width: output.width };
+      for (const line of describeEnd(end, context)) output.print(line);
     }
-    throw error;
+    return report === undefined ? 1 : exitCode(end, options);
   } finally {
     signals.close();
   }
 }
 
+/** The backend, tried, and the images, once. @returns undefined if interrupted */
+async function prepare(
+  sweep: Sweep,
+  options: RunOptions,
+  { interrupt }: Interrupts,
+  say: Say,
+  { cacheFolder }: Environment,
+): Promise<Probe | undefined> {
+  try {
+    const probe = await probeBackend(options.backend ?? sweep.spec.trainer.backend, interrupt);
+    for (const warning of probe.warnings) say(`warning: ${warning}`);
+    await fetchDataset(sweep.spec.training.dataset, { cacheFolder, log: say, signal: interrupt });
+    return interrupt.aborted ? undefined : probe;
+  } catch (error) {
+    if (interrupt.aborted) return undefined;
+    throw error;
+  }
+}
+
 function checkTrials(wanted: readonly number[] | undefined, count: number): void {
   const beyond = wanted?.find((trial) => trial >= count);
-  if (beyond !== undefined) throw new InvalidConfigError(`--trials: ${beyond}: the sweep has trials 0 to ${count - 1}`);
+  if (beyond === undefined) return;
+  const there = count === 1 ? 'only trial 0' : `trials 0 to ${count - 1}`;
+  throw new InvalidConfigError(`--trials: ${beyond}: the sweep has ${there}`);
+}
+
+function describePlan(trials: number, parallelism: number): string {
+  return `${trials} ${trials === 1 ? 'trial' : 'trials'}, ${parallelism} at once`;
+}
+
+function describeBackend({ name, description }: Probe): string {
+  return `${name} (${description})`;
+}
+
+/** Says which folder an error is about, and what to do. */
+function explainFolder(error: unknown, folder: string, output: Output): never {
+  if (error instanceof InvalidSweepError) {
+    output.note(`${folder} holds another sweep: choose another --folder, or another metadata.name, or undo this:`);
+    throw error;
+  }
+  if (error instanceof InvalidConfigError) {
+    throw new InvalidConfigError(`${folder}: ${error.message}`, { cause: error });
+  }
+  const told = systemError(error, folder);
+  if (told instanceof InvalidConfigError) {
+    throw new InvalidConfigError(`${told.message}; choose another --folder`, { cause: error });
+  }
+  throw told ?? error;
+}
+
+/** @returns the report's path; null if there is nothing to report or no time for it; undefined if it could not be written */
+async function reportOf(
+  folder: string,
+  end: RunEnd,
+  { kill }: Interrupts,
+  output: Output,
+): Promise<string | null | undefined> {
+  if (kill.aborted || end.verdict.findings.length === 0) return null;
+  try {
+    return (await writeReport(folder, {})).path;
+  } catch (error) {
+    const told = systemError(error) ?? error;
+    if (!(told instanceof SweepError)) throw error;
+    output.note(`report: not written: ${told.message}; try again with: cnn-sweep report ${folder}`);
+    return undefined;
+  }
 }
 
 interface View {
   readonly show: (event: RunEvent) => void;
+  readonly interrupted: () => void;
+  readonly failures: readonly SealedResult[];
   readonly close: () => void;
 }
 
 interface ViewOptions {
   readonly probe: Probe;
   readonly parallelism: number;
-  readonly say: (line: string) => void;
+  readonly wanted: ReadonlySet<number> | undefined;
+  readonly say: Say;
   readonly live: boolean;
 }
 
-/** A live table on a terminal, plain lines elsewhere. */
-function openView(sweep: Sweep, trials: readonly Trial[], { probe, parallelism, say, live }: ViewOptions): View {
-  const { epochs } = sweep.spec.training;
+/** A live table on a terminal, plain lines elsewhere. Remembers what must be said when the table is gone. */
+function openView(sweep: Sweep, trials: readonly Trial[], options: ViewOptions): View {
+  const { probe, parallelism, wanted, say, live } = options;
   const shown: { table?: LiveTable } = {};
+  const notes: string[] = [];
+  const failures: SealedResult[] = [];
   const title = { name: sweep.metadata.name, backend: probe.name, parallelism };
   return {
+    failures,
     show(event) {
-      if (event.kind === 'opened') warnOfOtherBackends(event.recorded, probe, say);
-      // The screen is taken only when the folder is open: what is wrong with it is said in the usual place.
-      if (live && event.kind === 'opened')
-        shown.table = new LiveTable(emptyView(trials, epochs), title, process.stdout);
-      if (shown.table) shown.table.show(event);
-      else for (const line of describeEvent(event, trials, epochs)) say(line);
+      if (event.kind === 'opened') {
+        warnOfOtherBackends(event.recorded, probe, say);
+        failures.push(...event.recorded.filter(hasFailed));
+        // The screen is taken only when the folder is open: what is wrong with it is said in the usual place.
+        if (live) shown.table = new LiveTable(emptyView(sweep, trials, wanted), title, process.stdout);
+      }
+      if (event.kind === 'recorded' && hasFailed(event.result)) failures.push(event.result);
+      const lines = describeEvent(event, trials, sweep.spec.training.epochs);
+      if (!shown.table) return lines.forEach(say);
+      shown.table.show(event);
+      if (event.kind === 'note' || event.kind === 'retrying') notes.push(...lines);
     },
-    close: () => shown.table?.close(),
+    interrupted() {
+      if (shown.table) shown.table.show({ kind: 'interrupted' });
+      else say(INTERRUPTED);
+    },
+    close() {
+      shown.table?.close();
+      for (const line of notes.splice(0)) say(line);
+    },
   };
 }
 
-function warnOfOtherBackends(
-  recorded: readonly { backend: string | null }[],
-  probe: Probe,
-  say: (line: string) => void,
-): void {
-  const others = new Set(recorded.map(({ backend }) => backend).filter((backend) => backend && backend !== probe.name));
-  if (others.size > 0) {
-    say(
-      `note: recorded trials were trained with ${[...others].join(', ')}, new ones are with ${probe.name}: their last digits differ`,
-    );
-  }
-}
+const hasFailed = ({ outcome }: SealedResult) => outcome === 'Failed';
 
-function describeEnd(end: RunEnd, trials: readonly Trial[], report: string, width: number): string[] {
-  const { test } = end.file;
-  const tested = test ? [`test accuracy of the kept weights: ${(100 * test.accuracy).toFixed(1)} %`] : [];
-  const lines = [
-    ...(end.verdict.findings.length > 0 ? ['', ...describeVerdict(end.verdict, trials, width), ''] : []),
-    ...tested,
-  ];
-  const model = end.file.model === 'model' ? [`model:  ${join(report, '..', 'model')}`] : [];
-  return [...lines, ...model, `report: ${report}`, ...(end.message ? [end.message] : [])];
+function warnOfOtherBackends(recorded: readonly SealedResult[], probe: Probe, say: Say): void {
+  const others = new Set(recorded.map(({ backend }) => backend).filter((backend) => backend && backend !== probe.name));
+  if (others.size === 0) return;
+  say(
+    `note: recorded trials were trained with ${[...others].join(', ')}, new ones are with ${probe.name}: their last digits differ`,
+  );
 }
 
 function exitCode(end: RunEnd, { requireModel }: RunOptions): number {

@@ -1,49 +1,55 @@
 import stringWidth from 'string-width';
 
+/** A name of a network stays telling down to this many cells. */
+export const NETWORK_CELLS = 18;
+
 /** One column of a text table. `drop`: the higher, the sooner it goes when the terminal is narrow; absent: it stays. */
 export interface Column<Row> {
   readonly title: string;
   readonly value: (row: Row) => string;
   readonly align?: 'left' | 'right';
   readonly drop?: number;
-  /** May be cut with an ellipsis to fit. */
-  readonly flexible?: boolean;
+  /** Goes before anything is cut. */
+  readonly luxury?: boolean;
+  /** May be cut with an ellipsis, to no fewer cells than this. */
+  readonly flexible?: number;
 }
 
 const GAP = '  ';
-const MIN_FLEXIBLE = 8;
 
-/** Lays rows out in columns, no line wider than `width` character cells: first the columns that may be dropped go, then
- * the flexible ones are cut. Pure; no trailing blanks.
+/** Lays rows out in columns, no line wider than `width` character cells: first luxuries go, then other columns that may be
+ * dropped if cutting the flexible ones does not do; in a terminal narrower than what must stay the ends of the lines are cut. Pure; no trailing blanks.
  * @param width in character cells; Infinity where nothing must fit (a pipe)
  */
 export function layOut<Row>(columns: readonly Column<Row>[], rows: readonly Row[], width: number): string[] {
   const cells = columns.map((column) => [column.title, ...rows.map((row) => plain(column.value(row)))]);
-  const natural = cells.map((texts) => Math.max(...texts.map((text) => stringWidth(text))));
+  const natural = cells.map((texts) => texts.reduce((most, text) => Math.max(most, stringWidth(text)), 0));
   const shown = columnsThatFit(columns, natural, width);
   const widths = shareOut(columns, natural, shown, width);
-  return [...Array(rows.length + 1).keys()].map((line) =>
-    shown
-      .map((at) => pad(cells[at]?.[line] ?? '', widths[at] ?? 0, columns[at]?.align ?? 'left'))
-      .join(GAP)
-      .trimEnd(),
-  );
+  return [...Array(rows.length + 1).keys()].map((line) => {
+    const parts = shown.map((at) => pad(cells[at]?.[line] ?? '', widths[at] ?? 0, columns[at]?.align ?? 'left'));
+    return truncate(parts.join(GAP).trimEnd(), width);
+  });
 }
 
 function columnsThatFit<Row>(columns: readonly Column<Row>[], natural: readonly number[], width: number): number[] {
+  const naturalOf = (at: number) => natural[at] ?? 0;
+  const leastOf = (at: number) => Math.min(naturalOf(at), columns[at]?.flexible ?? Number.POSITIVE_INFINITY);
+  const isLuxury = (at: number) => columns[at]?.luxury === true;
+  const mayGo = (at: number) => columns[at]?.drop !== undefined;
+  const dropOf = (at: number) => columns[at]?.drop ?? 0;
   let shown = [...columns.keys()];
-  const least = (at: number) => (columns[at]?.flexible ? Math.min(MIN_FLEXIBLE, natural[at] ?? 0) : (natural[at] ?? 0));
-  while (total(shown.map(least)) > width) {
-    const [first] = shown
-      .filter((at) => columns[at]?.drop !== undefined)
-      .sort((a, b) => dropOf(columns, b) - dropOf(columns, a));
-    if (first === undefined) break;
-    shown = shown.filter((at) => at !== first);
-  }
+  const dropUntilFits = (cellsOf: (at: number) => number, candidate: (at: number) => boolean) => {
+    while (total(shown.map(cellsOf)) > width) {
+      const [first] = shown.filter(candidate).sort((a, b) => dropOf(b) - dropOf(a));
+      if (first === undefined) return;
+      shown = shown.filter((at) => at !== first);
+    }
+  };
+  dropUntilFits(naturalOf, isLuxury);
+  dropUntilFits(leastOf, mayGo);
   return shown;
 }
-
-const dropOf = <Row>(columns: readonly Column<Row>[], at: number) => columns[at]?.drop ?? 0;
 
 /** The widths of the shown columns: the widest flexible one gives way first. */
 function shareOut<Row>(
@@ -53,14 +59,13 @@ function shareOut<Row>(
   width: number,
 ): number[] {
   const widths = [...natural];
-  const flexible = shown.filter((at) => columns[at]?.flexible);
   const excess = () => total(shown.map((at) => widths[at] ?? 0)) - width;
+  const canGive = (at: number) => (widths[at] ?? 0) > (columns[at]?.flexible ?? Number.POSITIVE_INFINITY);
   while (excess() > 0) {
-    const [widest] = flexible.toSorted((a, b) => (widths[b] ?? 0) - (widths[a] ?? 0));
-    if (widest === undefined || (widths[widest] ?? 0) <= MIN_FLEXIBLE) break;
+    const [widest] = shown.filter(canGive).sort((a, b) => (widths[b] ?? 0) - (widths[a] ?? 0));
+    if (widest === undefined) break;
     widths[widest] = (widths[widest] ?? 0) - 1;
   }
-  // A terminal narrower than what must stay: the last column runs out of it rather than wrapping all of them.
   return widths;
 }
 
@@ -85,7 +90,23 @@ export function truncate(text: string, width: number): string {
   return width > 0 ? `${cut}…` : '';
 }
 
-/** A value on one line, without control characters: what a terminal would obey is not a value's to say. */
+/** Breaks a text between words into lines of at most `width` cells, all but the first indented; a word that is longer stays whole. */
+export function wrap(text: string, width: number, indent = ''): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    const longer = line === '' ? `${lines.length > 0 ? indent : ''}${word}` : `${line} ${word}`;
+    if (line === '' || stringWidth(longer) <= width) line = longer;
+    else {
+      lines.push(line);
+      line = `${indent}${word}`;
+    }
+  }
+  return [...lines, line];
+}
+
+/** A value on one line, without control characters and without marks that turn the direction of writing: what a terminal
+ * would obey is not a value's to say. */
 export function plain(text: string): string {
-  return text.replace(/\p{Cc}+/gu, ' ');
+  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gu, ' ');
 }

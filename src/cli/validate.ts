@@ -1,6 +1,6 @@
 import { InvalidSweepError } from '../sweep/errors.ts';
 import { expandTrials } from '../sweep/trial.ts';
-import { type Output, printJson } from './output.ts';
+import type { Output } from './output.ts';
 import { readSweepFile } from './sweep-file.ts';
 
 /** Says every violation of a sweep file, one a line. @returns exit code: 0 valid, 2 not */
@@ -8,7 +8,7 @@ export async function validate(file: string, { json }: { json?: boolean }, outpu
   try {
     const { sweep, notes } = await readSweepFile(file);
     const trials = expandTrials(sweep).length;
-    if (json) printJson(output, { valid: true, trials, violations: [], notes });
+    if (json) output.json({ valid: true, trials, violations: [], notes });
     else {
       for (const { path, message } of notes) output.print(`note: ${path}: ${message}`);
       output.print(`${file}: valid; ${trials} ${trials === 1 ? 'trial' : 'trials'}`);
@@ -17,7 +17,7 @@ export async function validate(file: string, { json }: { json?: boolean }, outpu
   } catch (error) {
     if (!(error instanceof InvalidSweepError)) throw error;
     const { violations } = error;
-    if (json) printJson(output, { valid: false, violations, notes: [] });
+    if (json) output.json({ valid: false, violations, notes: [] });
     else for (const { path, message } of violations) output.print(`${path}: ${message}`);
     return 2;
   }

@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import type { WorkerProgram } from '../local/pool.ts';
 import { childEnvironment } from '../shared/env.ts';
 import type { Assignment } from '../sweep/assignment.ts';
-import { InvalidConfigError } from '../sweep/errors.ts';
+import { InvalidConfigError, SweepError } from '../sweep/errors.ts';
 import { type BackendName, backendEnvironment } from '../trainer/backend.ts';
 
 /** What the workers of a run compute with. */
@@ -21,15 +21,22 @@ export function workerProgram(wanted: Assignment['backend']): WorkerProgram {
 
 /** Asks a process of its own which backend a worker would open: loading one here would cost the main process its memory.
  * @throws InvalidConfigError if the backend asked for does not work here, with the reason and what to do
+ * @throws SweepError BackendCrashed if the process died of it
  */
-export async function probeBackend(wanted: Assignment['backend']): Promise<Probe> {
+export async function probeBackend(wanted: Assignment['backend'], signal: AbortSignal): Promise<Probe> {
   const env = childEnvironment(backendEnvironment(wanted));
   try {
-    const { stdout } = await promisify(execFile)(process.execPath, [trainerFile('probe.ts'), wanted], { env });
-    return JSON.parse(stdout.trim().split('\n').at(-1) ?? '');
+    const run = promisify(execFile)(process.execPath, [trainerFile('probe.ts'), wanted], { env, signal });
+    return JSON.parse((await run).stdout.trim().split('\n').at(-1) ?? '');
   } catch (cause) {
-    if (!isExit(cause, 2)) throw cause;
-    throw new InvalidConfigError(cause.stderr.trim(), { cause });
+    if (!isExit(cause)) throw cause;
+    if (cause.code === 2) throw new InvalidConfigError(cause.stderr.trim().split('\n').at(-1) ?? '', { cause });
+    const how = cause.signal ? `signal ${cause.signal}` : `exit ${cause.code}`;
+    const words = cause.stderr.trim().split('\n').slice(-3).join('\n');
+    const advice = 'try another one with --backend wasm';
+    throw new SweepError('BackendCrashed', `backend ${wanted}: ended with ${how}; ${advice}\n${words}`.trim(), {
+      cause,
+    });
   }
 }
 
@@ -37,6 +44,6 @@ function trainerFile(name: string): string {
   return fileURLToPath(new URL(`../trainer/${name}`, import.meta.url));
 }
 
-function isExit(error: unknown, code: number): error is { stderr: string } {
-  return error instanceof Error && 'code' in error && error.code === code && 'stderr' in error;
+function isExit(error: unknown): error is { stderr: string; code: number | null; signal: string | null } {
+  return error instanceof Error && 'stderr' in error && 'signal' in error;
 }

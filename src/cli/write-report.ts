@@ -18,13 +18,18 @@ export interface ReportOptions {
   readonly output?: string | undefined;
 }
 
+export interface WrittenReport {
+  readonly path: string;
+  readonly notes: readonly string[];
+}
+
 /** Judges what a run folder has recorded and writes its report. The folder may be in use: nothing else is changed.
- * @returns the path of the report
+ * @returns the path of the report, and what was left out of it
  * @throws InvalidConfigError if it is no run folder, or a damaged one
  */
-export async function writeReport(folder: string, { selection, output }: ReportOptions): Promise<string> {
+export async function writeReport(folder: string, { selection, output }: ReportOptions): Promise<WrittenReport> {
   await checkFolder(folder);
-  const { sweepText, results, measurements } = await readFolder(folder);
+  const { sweepText, results, measurements, notes } = await readFolder(folder);
   const { sweep: recorded } = parseSweepText(sweepText, join(folder, FILES.sweep));
   const sweep = selection ? withSelection(recorded, selection) : recorded;
   const trials = expandTrials(sweep);
@@ -48,7 +53,7 @@ export async function writeReport(folder: string, { selection, output }: ReportO
   );
   const path = output ?? join(folder, 'report.html');
   await writeWhole(path, html);
-  return path;
+  return { path, notes };
 }
 
 /** The weights on disk are those of the folder's own checkpoint rule; the thresholds may be any. */
@@ -71,8 +76,15 @@ async function checkFolder(folder: string): Promise<void> {
 
 /** What the last run concluded; absent as long as none has. */
 async function readVerdictFile(folder: string): Promise<VerdictFile | undefined> {
-  const text = await readFile(join(folder, FILES.verdict), 'utf8').catch(() => undefined);
-  return text === undefined ? undefined : JSON.parse(text);
+  const path = join(folder, FILES.verdict);
+  const text = await readFile(path, 'utf8').catch(() => undefined);
+  try {
+    return text === undefined ? undefined : JSON.parse(text);
+  } catch (cause) {
+    throw new InvalidConfigError(`${path}: damaged; delete it, and the next run of the sweep writes it again`, {
+      cause,
+    });
+  }
 }
 
 function describeMachine(file: VerdictFile | undefined): string {

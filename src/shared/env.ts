@@ -5,8 +5,8 @@ import { join } from 'node:path';
 export interface Environment {
   /** Where data sets and compiled bindings are kept between runs: `$XDG_CACHE_HOME/cnn-sweep`, else `~/.cache/cnn-sweep`. */
   readonly cacheFolder: string;
-  /** Colours are wanted: neither NO_COLOR nor TERM=dumb is set. */
-  readonly colour: boolean;
+  /** The terminal can place its cursor: TERM is set and not `dumb`. (NO_COLOR is `styleText`'s to read.) */
+  readonly canPlaceCursor: boolean;
 }
 
 /** The only reader of the process environment. */
@@ -16,7 +16,7 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Env
   const cache = xdg?.startsWith('/') ? xdg : join(variables.HOME || homedir(), '.cache');
   return {
     cacheFolder: join(cache, 'cnn-sweep'),
-    colour: !variables.NO_COLOR && variables.TERM !== 'dumb',
+    canPlaceCursor: variables.TERM !== undefined && variables.TERM !== 'dumb',
   };
 }
 

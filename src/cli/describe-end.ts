@@ -1,0 +1,65 @@
+import { join } from 'node:path';
+import type { RunEnd, SealedResult } from '../local/engine.ts';
+import type { Trial } from '../sweep/trial.ts';
+import { describeVerdict } from './describe-verdict.ts';
+
+/** What the last lines of a run are about, beside the run's end itself. */
+export interface EndContext {
+  readonly folder: string;
+  readonly trials: readonly Trial[];
+  readonly failures: readonly SealedResult[];
+  /** Path of the report; null if none was written. */
+  readonly report: string | null;
+  readonly suspended: boolean;
+  /** Of the terminal, in character cells; Infinity where there is none. */
+  readonly width: number;
+}
+
+const MAX_FAILURES = 10;
+
+/** What a person reads when a run is over: what failed, the verdict, where things are, and last what to do next. Pure. */
+export function describeEnd(end: RunEnd, { folder, trials, failures, report, suspended, width }: EndContext): string[] {
+  const { test, model } = end.file;
+  const { total, waiting } = end.counts;
+  const judged = end.verdict.findings.length > 0;
+  return [
+    ...(failures.length > 0 ? ['', ...describeFailures(failures, trials)] : []),
+    ...(judged ? ['', ...describeVerdict(end.verdict, trials, width)] : []),
+    ...(judged && waiting > 0
+      ? [`This verdict is of ${total - waiting} of ${total} trials: it may still change.`]
+      : []),
+    ...(test ? [`test accuracy of the kept weights: ${(100 * test.accuracy).toFixed(1)} %`] : []),
+    ...(model === 'model' ? [`model:  ${join(folder, 'model')}`] : []),
+    ...(model === 'none kept' ? ['model:  its weights were not kept; train it again in another --folder'] : []),
+    ...(report === null ? [] : [`report: ${report}`]),
+    ...whatNext(end, folder, suspended),
+  ];
+}
+
+function describeFailures(failures: readonly SealedResult[], trials: readonly Trial[]): string[] {
+  const shown = failures.slice(0, MAX_FAILURES);
+  const hidden = failures.length - shown.length;
+  return [
+    ...shown.map(({ trial, attempt, reason }) => {
+      const attempts = attempt === 1 ? 'at once' : `in ${attempt} attempts`;
+      return `trial ${trial} ${trials[trial]?.name ?? ''} failed ${attempts}: ${reason}`;
+    }),
+    ...(hidden > 0 ? [`… and ${hidden} more failed`] : []),
+  ];
+}
+
+/** Nothing is left unsaid of a run that did not end with every trial recorded. */
+export function whatNext(end: RunEnd, folder: string, suspended: boolean): string[] {
+  const { waiting, failed } = end.counts;
+  const left = `${waiting} ${waiting === 1 ? 'trial is' : 'trials are'} left`;
+  const again = `to run failed trials again, delete their lines in ${join(folder, 'journal')}`;
+  if (end.outcome === 'failed') {
+    return failed > 0
+      ? [end.message, `the same command goes on; ${again}, or raise spec.maxFailedTrials`]
+      : [end.message, 'the same command goes on, and trains again what was not saved'];
+  }
+  if (end.outcome === 'interrupted') return [`interrupted: ${left}; the same command goes on`];
+  if (end.complete) return failed > 0 ? [`${again}; the same command then trains them`] : [];
+  if (suspended) return [`spec.suspend is true: ${left}; set it to false and the same command goes on`];
+  return [`those asked for are done: ${left}; the same command without --trials goes on with the rest`];
+}
