@@ -24,7 +24,7 @@ function figures({ verdict: { best }, winnerTest }: ReportInput): Markup | null 
   return html`<dl class="figures">
 ${figure('Validation loss', formatLoss(validationLoss), `± ${formatLoss(validationLossStandardError)}`)}
 ${figure('Validation accuracy', formatAccuracy(best.validationAccuracy), `epoch ${best.epoch}`)}
-${figure('Test accuracy', formatAccuracy(winnerTest?.accuracy), winnerTest ? `loss ${formatLoss(winnerTest.loss)}` : 'not measured')}
+${figure('Test accuracy', formatAccuracy(winnerTest?.accuracy), winnerTest ? `loss ${formatLoss(winnerTest.loss)}` : 'not opened')}
 ${figure('Gap', points(best.gap), 'training − validation')}
 ${figure('Rise', percent(best.rise), 'above its minimum')}
 ${figure('Parameters', formatCount(best.parameterCount), '')}

@@ -17,7 +17,8 @@ export function explainVerdict(input: ReportInput, data: ReportData): Explanatio
   return best ? explainBest(best, input, data) : explainNone(input, data);
 }
 
-function explainBest(best: BestModel, { verdict, sweep, winnerTest }: ReportInput, data: ReportData): Explanation {
+function explainBest(best: BestModel, input: ReportInput, data: ReportData): Explanation {
+  const { verdict, sweep, winnerTest } = input;
   const { selection } = sweep.spec;
   const loss = `${formatLoss(best.validationLoss)} ± ${formatLoss(best.validationLossStandardError)}`;
   const sentence =
@@ -27,6 +28,7 @@ function explainBest(best: BestModel, { verdict, sweep, winnerTest }: ReportInpu
     headline: `${unbroken(nameOf(data, best.trial))} is the best network that does not overfit`,
     sentence,
     notes: [
+      ...unfinishedNote(input),
       overfittingNote(best, selection),
       certaintyNote(verdict, data),
       ...(winnerTest ? [testNote(best, winnerTest)] : []),
@@ -34,6 +36,11 @@ function explainBest(best: BestModel, { verdict, sweep, winnerTest }: ReportInpu
       ...(best.finding === 'StillImproving' ? ['Its loss was still falling at the end: more epochs may help.'] : []),
     ],
   };
+}
+
+function unfinishedNote({ trials, results }: ReportInput): string[] {
+  const [ended, all] = [formatCount(results.length), plural(trials.length, 'trial')];
+  return results.length < trials.length ? [`Not finished: ${ended} of ${all} have ended, so this may change.`] : [];
 }
 
 /** A number stays on the line of its name. */
@@ -101,7 +108,8 @@ function testNote(best: BestModel, test: NonNullable<ReportInput['winnerTest']>)
   return `${opened}; the test loss ${formatLoss(test.loss)} is ${formatLoss(Math.abs(optimism))} ${side} than the validation loss (its optimism).`;
 }
 
-function explainNone({ verdict, sweep }: ReportInput, data: ReportData): Explanation {
+function explainNone(input: ReportInput, data: ReportData): Explanation {
+  const { verdict, sweep } = input;
   const { findings, leastOverfit } = verdict;
   const spoken = findings.find(({ trial }) => trial === leastOverfit);
   const counts = countStatuses(data.trials);
@@ -110,7 +118,10 @@ function explainNone({ verdict, sweep }: ReportInput, data: ReportData): Explana
     sentence: spoken
       ? `Of ${plural(data.trials.length, 'network')} none is eligible (${counts}). ${nameOf(data, spoken.trial)} overfits least: ${spoken.reason}.`
       : `Of ${plural(data.trials.length, 'network')} none is eligible (${counts}).`,
-    notes: whatToTry(verdict, sweep.spec.selection, data).map((advice) => `Try: ${advice}`),
+    notes: [
+      ...unfinishedNote(input),
+      ...whatToTry(verdict, sweep.spec.selection, data).map((advice) => `Try: ${advice}`),
+    ],
   };
 }
 

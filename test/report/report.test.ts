@@ -58,6 +58,11 @@ describe('the verdict in words', () => {
     assert.match(words, /Try: checkpoint BestEpoch, which would keep \(96,256\) relu max at epoch 4/);
   });
 
+  test('of a sweep that is not finished says that its verdict may change', () => {
+    assert.match(explain(makeTroubledReport()), /Not finished: 9 of 10 trials have ended, so this may change/);
+    assert.doesNotMatch(explain(makeStudyReport()), /Not finished/);
+  });
+
   test('with nothing trained advises to run the sweep', () => {
     const words = explain(makeStudyReport({ curves: () => new Map(), results: () => [] }));
     assert.match(words, /run the sweep/);

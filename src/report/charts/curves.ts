@@ -315,9 +315,11 @@ function describeCurves(
   if (!selected) return bare ? `${all}${without}. Selected: ${bare.name}, which has no curve.` : `${all}${without}.`;
   const format = quantity === 'loss' ? formatLoss : formatAccuracy;
   const kept = curvePoints([selected], quantity).find(({ epoch }) => epoch === selected.keptEpoch);
-  const figures = kept
-    ? `: at its kept epoch ${kept.epoch} training ${format(kept.training)}, validation ${format(kept.validation)}`
-    : ', which has no kept epoch';
+  const ended = selected.status === 'Diverged' ? ', which diverged' : ', which has no kept epoch';
+  const figures =
+    kept?.validation != null
+      ? `: at its kept epoch ${kept.epoch} training ${format(kept.training)}, validation ${format(kept.validation)}`
+      : ended;
   const turn = selected.turningEpoch === null ? '' : `; its validation loss turns at epoch ${selected.turningEpoch}`;
   return `${all}${without}. Selected: ${selected.name}${figures}${turn}.`;
 }
