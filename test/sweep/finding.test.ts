@@ -195,7 +195,7 @@ const cases: Record<string, Case> = {
   },
   'a training loss of null is diverged': {
     losses: [1],
-    figures: trainLoss: null ,
+    figures: { trainLoss: null },
     want: 'Diverged',
     reason: 'a loss is not finite (after 1 epoch)',
   },
@@ -254,9 +254,17 @@ test('an empty curve has a finding of nulls', () => {
 });
 
 test('a rise is a finite number, whatever the losses', () => {
-  for (const [minimum, end] of [[0, 1e308], [1e-300, 1e300], [5e-324, 1], [1.7e308, 1.79e308]] as const) {
+  for (const [minimum, end] of [
+    [0, 1e308],
+    [1e-300, 1e300],
+    [5e-324, 1],
+    [1.7e308, 1.79e308],
+  ] as const) {
     const losses = [minimum, minimum, minimum, end, end];
-    assert.ok(Number.isFinite(findingOf(0, makeSummary(losses), makeSelection(lastEpoch)).rise), `${minimum} to ${end}`);
+    assert.ok(
+      Number.isFinite(findingOf(0, makeSummary(losses), makeSelection(lastEpoch)).rise),
+      `${minimum} to ${end}`,
+    );
   }
 });
 
