@@ -12,7 +12,7 @@ type Architecture = Pick<Hyperparameters, 'widths' | 'activation' | 'pooling' | 
  * Weights are drawn on the JavaScript side from the seed, so they are the same on every backend (Glorot uniform, biases 0).
  * Layers are named for their place (`stage1_convolution1`, `stage1_pool`, `classes`): TensorFlow.js itself counts through all
  * models of a process, so that the same trial would be saved under other names in a worker that has trained before.
- * @throws RangeError by TensorFlow.js if a feature map vanishes; parseSweep refuses such points
+ * @throws an error of TensorFlow.js if a feature map vanishes; parseSweep refuses such points
  */
 export function buildModel(
   tf: Tf,

@@ -36,8 +36,8 @@ export type Pulse = (position: Position) => Promise<void> | undefined;
 /** Trains a model with SGD with momentum, one set of figures an epoch.
  *
  * The same data, plan and backend give the same figures to the last digit: the order of the images comes from (seed, epoch).
- * A loss that is not finite, of a minibatch or of an evaluation, ends the run within that epoch: its figures have null for it,
- * the training loss included if it was a minibatch's.
+ * A loss that is not finite ends the run at that epoch: the last figures have null for it. A minibatch's, or a weight that is not
+ * finite, is as if it were the training loss.
  * @param now milliseconds, from any origin
  */
 export async function* train(
@@ -69,12 +69,18 @@ export async function* train(
         if (pause) await pause;
       }
       const trained = now();
+      const sound = Number.isFinite(losses) && variables.every(isFiniteThroughout);
 
       const rest = () => pulse({ epoch, step, steps, examples });
       const training = await evaluate(tf, model, data.trainingSubset, rest);
       const validation = await evaluate(tf, model, data.validation, rest);
       const examplesPerSecond = (1000 * examples) / Math.max(1, trained - began);
-      const figures = buildFigures(epoch, training, validation, losses / step);
+      const figures = buildFigures(
+        epoch,
+        sound ? training : { ...training, loss: Number.NaN },
+        validation,
+        losses / step,
+      );
       yield { ...figures, seconds: (now() - began) / 1000, examplesPerSecond };
       if (figures.trainLoss === null || figures.validationLoss === null) return;
     }
@@ -102,12 +108,16 @@ function descend(
   });
 }
 
+/** Relu on WebAssembly makes 0 of NaN: a network whose convolutions are NaN would go on, with a loss that looks like one. */
+function isFiniteThroughout(variable: Variable): boolean {
+  return variable.dataSync().every(Number.isFinite);
+}
+
 function buildFigures(epoch: number, training: Evaluation, validation: Evaluation, runningTrainLoss: number) {
   const finite = (value: number) => (Number.isFinite(value) ? value : null);
   return {
     epoch,
-    // A step that was not finite has spoilt the weights, even if no image of the subset shows it.
-    trainLoss: Number.isFinite(runningTrainLoss) ? finite(training.loss) : null,
+    trainLoss: finite(training.loss),
     trainAccuracy: training.accuracy,
     validationLoss: finite(validation.loss),
     validationAccuracy: validation.accuracy,

@@ -6,7 +6,8 @@ import { Session } from './session.ts';
 let session: Session | undefined;
 
 function tell(message: FromWorker): void {
-  process.send?.(message);
+  // A channel that breaks is followed by `disconnect`; to say so twice helps nobody.
+  process.send?.(message, () => undefined);
 }
 
 async function run({ assignment, cacheFolder, modelFolder }: ToWorker): Promise<void> {
