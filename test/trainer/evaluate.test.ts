@@ -156,6 +156,15 @@ describe('an evaluation', () => {
     );
   });
 
+  test('takes the first of equal classes', async () => {
+    const blank = buildModel(tf, makePoint({ widths: [3] }), { height: 8, width: 8, channels: 1, classes: 10 });
+    for (const weight of blank.trainableWeights) weight.write(tf.zeros(weight.shape as number[]));
+    const { loss, accuracy } = await evaluate(tf, blank, makeExamples(set));
+    blank.dispose();
+    close(loss, Math.log(10), 1e-6);
+    assert.equal(accuracy, 4 / 37); // images 0, 10, 20 and 30 are of class 0
+  });
+
   test('leaves no tensor behind', async () => {
     const tensors = tf.memory().numTensors;
     await evaluate(tf, model, makeExamples(set));
