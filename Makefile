@@ -23,8 +23,8 @@ check: $(installed) ## format, lint and types
 bench: $(installed) ## measure speed, overhead and memory against their rivals; writes bench/results.json
 	@npm run --silent bench
 
-native: $(installed) ## compile the fastest CPU backend against the TensorFlow wheel (Python 3 and g++ needed)
-	@npm run --silent native
+native: $(installed) ## compile the fastest CPU backend against the TensorFlow wheel (Python 3 and g++ needed; WHEEL='tensorflow[and-cuda]' for a GPU)
+	@npm run --silent native -- $(if $(WHEEL),'$(WHEEL)')
 
 clean: ## remove what was installed and built here; runs and the cache of data sets stay
 	rm -rf node_modules

@@ -1,4 +1,5 @@
 import { createReadStream } from 'node:fs';
+import { codeOf } from '../shared/durable.ts';
 import { InvalidConfigError, InvalidMessageError } from '../sweep/errors.ts';
 import { decodeForeignMeasurement, MAX_MESSAGE_BYTES, type Measurement } from '../sweep/measurement.ts';
 
@@ -87,7 +88,7 @@ async function* readChunks(file: string, name: string): AsyncGenerator<Buffer> {
   try {
     yield* file === '-' ? process.stdin : createReadStream(file);
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : '';
+    const code = codeOf(error);
     if (code === 'ENOENT') throw new InvalidConfigError(`${name}: no such file`);
     if (code === 'EISDIR') throw new InvalidConfigError(`${name}: a folder; expected a file`);
     throw error;

@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { codeOf } from '../shared/durable.ts';
 import { InvalidSweepError, type Violation } from '../sweep/errors.ts';
 import { isScalar, show, withCommas } from '../sweep/path.ts';
 import { type ParsedSweep, parseSweep } from '../sweep/sweep.ts';
@@ -62,7 +63,7 @@ async function readBytes(path: string): Promise<Buffer> {
     return bytes;
   } catch (error) {
     if (error instanceof InvalidSweepError) throw error;
-    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    const code = codeOf(error) ?? '';
     throw invalid(path, IN_WORDS.get(code) ?? `cannot be read (${code || error})`);
   }
 }

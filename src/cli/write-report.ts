@@ -1,9 +1,9 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeWhole } from '../local/durable.ts';
 import { FILES, readFolder } from '../local/folder.ts';
 import { judgeResults, type VerdictFile } from '../local/verdict.ts';
 import { buildReport } from '../report/report.ts';
+import { writeWhole } from '../shared/durable.ts';
 import { readReportAssets } from '../shared/report-assets.ts';
 import { fold } from '../sweep/curve.ts';
 import { InvalidConfigError, InvalidSweepError } from '../sweep/errors.ts';

@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { cp, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
+import { exists, sync, TEMPORARY, writeWhole } from '../shared/durable.ts';
 import { InvalidConfigError } from '../sweep/errors.ts';
 import { decodeMeasurement, encodeMeasurement, type Measurement, type Progress } from '../sweep/measurement.ts';
 import type { TrialResult } from '../sweep/result.ts';
 import type { Sweep } from '../sweep/schema.ts';
 import type { Trial } from '../sweep/trial.ts';
-import { AppendLog, readLines, syncFolder, TEMPORARY, writeWhole } from './durable.ts';
+import { AppendLog, readLines } from './append-log.ts';
 import { type Journal, type JournalOptions, openJournal, readJournal } from './journal.ts';
 import { lockFolder } from './lock.ts';
 import { encodeVerdictFile, type VerdictFile } from './verdict.ts';
@@ -199,32 +200,16 @@ async function replaceFolder(source: string, target: string, card: string): Prom
   const temporary = `${target}.${randomUUID()}${TEMPORARY}`;
   await cp(source, temporary, { recursive: true });
   await writeWhole(join(temporary, 'README.md'), card);
-  for (const name of await readdir(temporary)) await syncFile(join(temporary, name));
-  await syncFolder(temporary);
+  for (const name of await readdir(temporary)) await sync(join(temporary, name));
+  await sync(temporary);
   const old = `${target}.${randomUUID()}${TEMPORARY}`;
   if (await exists(target)) await rename(target, old);
   await rename(temporary, target);
-  await syncFolder(join(target, '..'));
+  await sync(join(target, '..'));
   await rm(old, { recursive: true, force: true });
-}
-
-async function syncFile(path: string): Promise<void> {
-  const file = await open(path, 'r');
-  try {
-    await file.sync();
-  } finally {
-    await file.close();
-  }
 }
 
 async function writeIfChanged(path: string, content: string): Promise<void> {
   const before = await readFile(path, 'utf8').catch(() => undefined);
   if (before !== content) await writeWhole(path, content);
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }

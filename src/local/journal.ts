@@ -1,8 +1,9 @@
 import { crc32 } from 'node:zlib';
+import { codeOf, writeWhole } from '../shared/durable.ts';
 import { InvalidConfigError, InvalidSweepError, SweepError, type Violation } from '../sweep/errors.ts';
 import { decodeResult, encodeResult, type TrialResult } from '../sweep/result.ts';
 import type { Sweep } from '../sweep/schema.ts';
-import { AppendLog, type Line, readLines, writeWhole } from './durable.ts';
+import { AppendLog, type Line, readLines } from './append-log.ts';
 import type { Timers } from './timers.ts';
 
 /** Version of the format: a header line, then a record a line; a line is the CRC-32 of its JSON in 8 hex digits, a space, the JSON. */
@@ -150,7 +151,7 @@ export async function readJournal(path: string): Promise<JournalFold> {
       goodBytes = line.end;
     }
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+    if (codeOf(error) !== 'ENOENT') throw error;
   }
   return { startedWith, results, goodBytes, notes };
 }

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { readdir, readFile, readlink, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { codeOf, writeWhole } from '../shared/durable.ts';
 import { InvalidConfigError } from '../sweep/errors.ts';
-import { writeWhole } from './durable.ts';
 
 const PREFIX = 'lock-';
 
@@ -58,7 +58,7 @@ async function readHolder(file: string): Promise<Holder | 'gone' | undefined> {
   try {
     return JSON.parse(await readFile(file, 'utf8')) as Holder;
   } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'ENOENT' ? 'gone' : undefined;
+    return codeOf(error) === 'ENOENT' ? 'gone' : undefined;
   }
 }
 
@@ -67,7 +67,7 @@ async function isAlive(holder: Holder, us: Holder): Promise<boolean> {
   try {
     process.kill(holder.pid, 0);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ESRCH') return false;
+    if (codeOf(error) === 'ESRCH') return false;
   }
   return holder.started === null || holder.started === (await startOf(holder.pid));
 }

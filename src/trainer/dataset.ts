@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { codeOf, exists, writeDurably } from '../shared/durable.ts';
 import { DATASETS, type DatasetName } from '../sweep/dataset.ts';
 import { InvalidConfigError, SweepError } from '../sweep/errors.ts';
 import { CIFAR10_RECORD_BYTES, decodeCifar10Batch, decodeMnist, emptyImageSet, type ImageSet } from './data.ts';
-import { codeOf, exists, installFolder, writeDurably } from './install.ts';
+import { installFolder } from './install.ts';
 import { packTarball, type TarballSource } from './tarball.ts';
 import { type DatasetFile, PACKAGES } from './unpack.ts';
 

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { codeOf, sync } from '../shared/durable.ts';
 
 /** Two empty folders: `content` gets the final name, `scratch` is thrown away. */
 export interface Workplace {
@@ -24,33 +25,13 @@ export async function installFolder(folder: string, fill: (workplace: Workplace)
     await mkdir(workplace.scratch, { recursive: true });
     await mkdir(workplace.content);
     await fill(workplace);
-    await syncFolder(workplace.content);
+    await sync(workplace.content);
     await moveIntoPlace(workplace.content, folder);
-    await syncFolder(parent);
+    await sync(parent);
   } finally {
     // A failure here must not hide the one that brought us here; what stays is removed by a later call.
     await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
   }
-}
-
-/** Writes a new file and waits until the disk has it: a rename that survives a power cut must not name a file that does not. */
-export async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
-  const file = await open(path, 'wx');
-  try {
-    await file.writeFile(bytes);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-export async function exists(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined)) !== undefined;
-}
-
-/** The system's name for an error (`ENOSPC`), if it has one. */
-export function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error ? String(error.code) : undefined;
 }
 
 /** Moves the whole folder at once if there is none yet. Else (it was damaged, or another process was faster) each file replaces
@@ -64,16 +45,7 @@ async function moveIntoPlace(content: string, folder: string): Promise<void> {
     if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
   }
   for (const file of await readdir(content)) await rename(join(content, file), join(folder, file));
-  await syncFolder(folder);
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
+  await sync(folder);
 }
 
 // Nothing takes a day: older folders belong to nobody, whatever machine or Pod on a shared cache they name.

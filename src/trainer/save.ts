@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { installFolder, writeDurably } from './install.ts';
+import { writeDurably } from '../shared/durable.ts';
+import { installFolder } from './install.ts';
 import type { LayersModel, Tf } from './tf.ts';
 
 /** Writes a model as `tf.loadLayersModel` reads it: model.json and weights.bin, both there or neither, durably.

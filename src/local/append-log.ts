@@ -1,39 +1,5 @@
-import { randomUUID } from 'node:crypto';
 import { constants, createReadStream } from 'node:fs';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
-
-/** Suffix of what is still being written; whoever holds the lock of a folder may delete such leftovers. */
-export const TEMPORARY = '.tmp';
-
-/** Makes the names in a folder (creations, renames) survive a power cut. */
-export async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
-}
-
-/** Writes a file whole or not at all: temporary name, fsync, rename. */
-export async function writeWhole(path: string, content: string): Promise<void> {
-  const temporary = `${path}.${randomUUID()}${TEMPORARY}`;
-  try {
-    const file = await open(temporary, 'wx');
-    try {
-      await file.writeFile(content);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
-  await syncFolder(dirname(path));
-}
+import { type FileHandle, open } from 'node:fs/promises';
 
 /** One line of a file, without its newline; `complete` is false for a last line that has none. */
 export interface Line {
