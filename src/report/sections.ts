@@ -201,8 +201,7 @@ export function runSection({ sweep, trials, results, machine }: ReportInput): Ma
 <h2 id="run-title">How it was run</h2>
 <dl class="facts">${rows.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
 <h3>Again</h3>
-<pre tabindex="0"><code>cnn-sweep run sweep.yaml        # on this machine, or
-kubectl apply -f sweep.yaml     # in a cluster</code></pre>
+<pre tabindex="0"><code>cnn-sweep run sweep.yaml</code></pre>
 <h3>sweep.yaml, with every default</h3>
 <pre tabindex="0" class="long"><code>${toYaml(sweep)}</code></pre>
 </section>`;
