@@ -6,7 +6,7 @@ export interface Interrupts {
 }
 
 /** From the second Ctrl-C to an end whatever still goes on; everything that matters is on disk at any moment. */
-const LAST_MS = 1_800;
+const LAST_MS = 1_500;
 
 /** @param onInterrupt told of the first Ctrl-C, so that somebody says what it does and what a second one would do
  * @param onOverdue told if the program has to be cut off
