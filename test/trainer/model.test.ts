@@ -74,23 +74,25 @@ describe('the built network', () => {
     assert.notEqual(Math.fround(sum ?? 1), 1);
   });
 
-  test('is linear without activation and pooling, however deep', () => {
+  test('is affine without activation and pooling, however deep', () => {
     withModel({ activation: 'none', pooling: 'none', depth: 2, widths: [4] }, (model) => {
       const [a, b] = [
         tf.randomNormal([1, 20, 17, 2], 0, 1, 'float32', 1),
         tf.randomNormal([1, 20, 17, 2], 0, 1, 'float32', 2),
       ];
       const out = (x: typeof a) => [...(model.apply(x) as typeof a).dataSync()];
-      const [atSum, atA, atB] = [out(tf.add(a, b)), out(a), out(b)]; // biases are 0
-      for (const [at, value] of atSum.entries()) assert.ok(Math.abs(value - (atA[at] ?? 0) - (atB[at] ?? 0)) < 1e-4);
+      const [atSum, atZero, atA, atB] = [out(tf.add(a, b)), out(tf.zerosLike(a)), out(a), out(b)];
+      for (const [at, value] of atSum.entries()) {
+        assert.ok(Math.abs(value + (atZero[at] ?? 0) - (atA[at] ?? 0) - (atB[at] ?? 0)) < 1e-4);
+      }
     });
   });
 
-  test('is not linear with relu', () => {
+  test('is not affine with relu', () => {
     withModel({ pooling: 'none' }, (model) => {
       const x = tf.randomNormal([1, 20, 17, 2], 0, 1, 'float32', 1);
       const out = (input: typeof x) => (model.apply(input) as typeof x).dataSync()[0] ?? 0;
-      assert.ok(Math.abs(out(x) + out(tf.neg(x))) > 1e-3);
+      assert.ok(Math.abs(out(x) + out(tf.neg(x)) - 2 * out(tf.zerosLike(x))) > 1e-3);
     });
   });
 
@@ -133,12 +135,20 @@ describe('initial weights', () => {
     assert.deepEqual(onWasm, onCpu);
   });
 
-  test('are Glorot uniform: within √(6 / (inputs + outputs)) and nearly as far; biases are 0', () => {
-    const weights = withModel({ widths: [24], depth: 1 }, weightsOf);
-    const limit = Math.sqrt(6 / (25 * (2 + 24)));
-    const furthest = Math.max(...(weights[0] ?? []).map(Math.abs));
-    assert.ok(furthest <= limit && furthest > 0.99 * limit, `${furthest} of ${limit}`);
-    for (const bias of [1, 3]) assert.ok(weights[bias]?.every((value) => value === 0));
+  test('are uniform within 1/√(inputs of the unit) and nearly as far, biases too, as in PyTorch', () => {
+    const weights = withModel({ widths: [24, 40], depth: 1 }, weightsOf);
+    const features = (weights[4]?.length ?? 0) / small.classes;
+    for (const [layer, inputs] of [25 * 2, 25 * 24, features].entries()) {
+      const limit = 1 / Math.sqrt(inputs);
+      const [kernel = [], bias = []] = weights.slice(2 * layer, 2 * layer + 2);
+      const furthest = Math.max(...kernel.map(Math.abs));
+      assert.ok(furthest <= limit && furthest > 0.98 * limit, `layer ${layer}: ${furthest} of ${limit}`);
+      assert.ok(
+        bias.every((value) => value !== 0 && Math.abs(value) <= limit),
+        `layer ${layer}: ${bias}`,
+      );
+      assert.ok(Math.abs(kernel.reduce((sum, value) => sum + value, 0) / kernel.length) < limit / 10);
+    }
   });
 });
 
