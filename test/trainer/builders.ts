@@ -92,6 +92,7 @@ export function start(
     env: { ...process.env, ...backendEnvironment('wasm'), ...env },
     stdio: ['ignore', 'pipe', 'pipe', ...(ipc ? (['ipc'] as const) : [])],
   });
+  process.once('exit', () => child.kill('SIGKILL')); // a test that failed leaves nobody behind
   const { stdout, stderr } = child;
   if (!stdout || !stderr) throw new Error('no pipes');
   const exit = new Promise<Pick<Ended, 'code' | 'signal'>>((resolve, reject) => {
