@@ -213,7 +213,7 @@ describe('a disturbed run', { skip: process.platform !== 'linux' && 'reads /proc
     ['two SIGINTs', ['SIGINT', 'SIGINT']],
     ['SIGTERM', ['SIGTERM']],
   ] as const) {
-    test(`${sentence} end it within two seconds, and the next run ends as if nothing had been`, async (context) => {
+    test(`within two seconds of ${sentence} it is over, and the next run ends as if nothing had been`, async (context) => {
       const cwd = await makeFolder(context);
       let asked = 0;
       const first = await runIn(cwd, [], {
