@@ -28,8 +28,8 @@ const images: Images = {
 };
 
 const overfitting: Changes = {
-  hyperparameters: { widths: [8], pooling: 'none', learningRate: 0.01, batchSize: 4 },
-  training: { dataset: 'mnist', epochs: 6, validationFraction: 0.5 },
+  hyperparameters: { widths: [8], pooling: 'none', learningRate: 0.03, batchSize: 4 },
+  training: { dataset: 'mnist', epochs: 8, validationFraction: 0.5 },
 };
 
 let runs = 0;
@@ -74,7 +74,7 @@ describe('a trial', () => {
     const { assignment, result, measurements } = await run(overfitting);
     assert.deepEqual(
       measurements.map(({ sweep, trial, attempt, attemptUID, epoch }) => [sweep, trial, attempt, attemptUID, epoch]),
-      [1, 2, 3, 4, 5, 6].map((epoch) => ['study', 7, 1, 'first', epoch]),
+      [1, 2, 3, 4, 5, 6, 7, 8].map((epoch) => ['study', 7, 1, 'first', epoch]),
     );
     const text = encodeResult(result);
     assert.ok(Buffer.byteLength(text) <= MAX_RESULT_BYTES);
