@@ -80,6 +80,11 @@ describe('a frame of the live table', () => {
     assert.ok(!lines.some((line) => line.startsWith('Ctrl-C:')));
   });
 
+  test('shows an epoch as done only when it is', () => {
+    const view = viewAfter(study.started(0), study.progress(0, { epoch: 3, step: 99, steps: 100 }));
+    assert.match(frame(view, 120, 30)[3] ?? '', / 2\.9\/15 /);
+  });
+
   test('never obeys what a note says', () => {
     const lines = frame(applyEvent(halfway, { kind: 'note', message: 'a\x1b[2J\r\nb' }), 100, 30);
     assert.ok(lines.includes('a [2J b'));

@@ -40,7 +40,10 @@ describe('in a terminal', { skip: skipWithoutTmux }, () => {
     assert.ok(await terminal.isAlternate());
 
     await terminal.resize(60, 15);
-    const small = await terminal.until((lines) => lines.some((line) => line.endsWith('everyth…')), 'a frame of 60 columns');
+    const small = await terminal.until(
+      (lines) => lines.some((line) => line.endsWith('everyth…')),
+      'a frame of 60 columns',
+    );
     assertIntact(small, 60, 15);
     assert.doesNotMatch(titles(small).join(), /train loss|left/);
 
