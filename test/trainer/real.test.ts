@@ -30,8 +30,8 @@ async function accuracyOf(hyperparameters: Changes['hyperparameters']): Promise<
   return summary?.best?.validationAccuracy ?? 0;
 }
 
-// Measured on WebAssembly: relu and max 0.392, 0.367 and 0.385 with seeds 0, 1 and 2; linear 0.328 and 0.325 with 0 and 1.
-const LINE = 0.35;
+// Measured on WebAssembly: relu and max 0.413, 0.395 and 0.369 with seeds 0, 1 and 2; linear 0.327 and 0.321 with 0 and 1.
+const LINE = 0.36;
 
 test('on real images a network with relu and max pooling learns what no linear network of its size does', {
   timeout: 600_000,
