@@ -10,9 +10,9 @@ help: ## say what each target does
 	@echo 'SWEEP=file make run: another sweep than $(SWEEP)'
 
 run: $(installed) ## train the quick sweep on real CIFAR-10 and name the best model that does not overfit
-	@bin/cnn-sweep run $(SWEEP)
+	@bin/cnn-sweep run '$(SWEEP)'
 
-test: $(installed) ## run every test; as root on Debian it installs the browser and the terminal that some need
+test: $(installed) ## run the tests; as root on Debian it installs the browser and the terminal that some need
 	@npm run --silent test:tools
 	@npm run --silent test
 

@@ -35,10 +35,17 @@ export function isScalar(value: unknown): boolean {
 export function quote(text: string): string {
   const characters = [...text.slice(0, 2 * MAX_SHOWN + 2)];
   const shown = characters.length > MAX_SHOWN ? `${characters.slice(0, MAX_SHOWN - 8).join('')}…` : text;
-  return JSON.stringify(shown).replace(INVISIBLE, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return JSON.stringify(shown).replace(INVISIBLE, (c) =>
+    [...Array(c.length).keys()].map((at) => escapeUnit(c, at)).join(''),
+  );
 }
 
-const INVISIBLE = /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+// Controls, format characters (soft hyphen, direction marks, tags, …) and the separators that some readers take for line ends.
+const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+
+function escapeUnit(text: string, at: number): string {
+  return `\\u${text.charCodeAt(at).toString(16).padStart(4, '0')}`;
+}
 
 /** `relu, tanh or none` */
 export function either(words: readonly string[]): string {

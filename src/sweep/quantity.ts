@@ -1,12 +1,17 @@
 /** The size of a Kubernetes quantity as people write it (`1`, `"500m"`, `4Gi`, `1e3`), undefined if it is none or negative.
  * @see kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity */
 export function parseQuantity(written: string | number): number | undefined {
-  const match = /^\+?(\d+\.?\d*|\.\d+)([eE][-+]?\d+|[numkMGTPE]|[KMGTPE]i)?$/.exec(String(written));
+  const text = String(written);
+  if (text.length > LONGEST) return undefined;
+  const match = /^\+?(\d+\.?\d*|\.\d+)([eE][-+]?\d+|[numkMGTPE]|[KMGTPE]i)?$/.exec(text);
   if (!match) return undefined;
   const [, digits = '', suffix = ''] = match;
   if (/^[eE][-+\d]/.test(suffix)) return Number(`${digits}${suffix}`);
   return Number(digits) * (SUFFIXES.get(suffix) ?? 1);
 }
+
+/** No size that somebody meant is longer, in characters; matching takes quadratic time. */
+const LONGEST = 64;
 
 const SUFFIXES: ReadonlyMap<string, number> = new Map([
   ['n', 1e-9],

@@ -43,7 +43,7 @@ export const TrialResultSchema = Type.Object(
     reason: Type.String({ maxLength: 1024, description: 'PascalCase reason, then what a person can act on.' }),
     hyperparametersHash: Type.String({ pattern: '^[0-9a-f]{16}$' }),
     parameterCount: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
-    backend: Type.Union([Type.Enum(['gpu', 'native', 'wasm', 'cpu', 'none']), Type.Null()]),
+    backend: Type.Union([Type.Enum(['gpu', 'native', 'wasm', 'cpu']), Type.Null()]),
     seconds: Type.Number({ minimum: 0 }),
     summary: Type.Union([CurveSummarySchema, Type.Null()]),
     test: Type.Union([Type.Object({ loss, accuracy: Type.Number({ minimum: 0, maximum: 1 }) }, closed), Type.Null()]),

@@ -188,7 +188,11 @@ export const TrainerSchema = Type.Object(
     ),
     maxDisruptions: integer(0, 1000, 'Evictions of one trial that are not counted as failures.', 10),
   },
-  { ...closed, default: {}, description: 'Where and how trials run in a cluster; without effect on one machine.' },
+  {
+    ...closed,
+    default: {},
+    description: 'Where and how trials run in a cluster; on one machine only `backend` has an effect.',
+  },
 );
 
 export const SpecSchema = Type.Object(

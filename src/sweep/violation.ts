@@ -98,6 +98,8 @@ function wrongText(field: Field, value: string): string {
   return `${shown}: ${[...value].length} characters; at most ${maxLength}`;
 }
 
+/** Beyond this no text is a number that somebody meant; the expression below would take quadratic time to say so. */
+const LONGEST_NUMBER = 64;
 const NUMBER_AS_TEXT = /^\s*[-+]?(0x[\da-f]+|[\d_,]*\.?\d[\d_,]*\.?(e[-+]?\d+)?|\.nan|\.inf)\s*$/i;
 
 function expectation(field: Field, value: unknown, path: Path): string {
@@ -110,7 +112,7 @@ function expectation(field: Field, value: unknown, path: Path): string {
   switch (field.type) {
     case 'number':
     case 'integer':
-      return typeof value === 'string' && NUMBER_AS_TEXT.test(value) ? 'a number, not text' : rangeOf(field);
+      return isNumberAsText(value) ? 'a number, not text' : rangeOf(field);
     case 'boolean':
       return 'true or false';
     case 'array':
@@ -120,6 +122,10 @@ function expectation(field: Field, value: unknown, path: Path): string {
     default:
       return isScalar(value) && value !== null ? `text, as "${String(value)}"` : 'text';
   }
+}
+
+function isNumberAsText(value: unknown): boolean {
+  return typeof value === 'string' && value.length <= LONGEST_NUMBER && NUMBER_AS_TEXT.test(value);
 }
 
 /** A scalar where a list belongs is nearly always a list of one whose brackets were forgotten: show them. */

@@ -1,7 +1,8 @@
 /** One measured figure, against its bar if it has one. */
 export interface Figure {
   readonly name: string;
-  readonly value: number;
+  /** Null: not measured, which holds no bar. */
+  readonly value: number | null;
   readonly unit: string;
   /** `>= 150`; null: reported, not judged. */
   readonly bar: string | null;
@@ -26,6 +27,6 @@ export function median(values: readonly number[]): number {
 }
 
 /** Three significant digits: more would be noise. */
-function round(value: number): number {
-  return Number(value.toPrecision(3));
+function round(value: number): number | null {
+  return Number.isFinite(value) ? Number(value.toPrecision(3)) : null;
 }

@@ -25,7 +25,7 @@ for (const [name, measure] of Object.entries(parts)) {
 
 const columns = [
   { title: 'figure', value: (f: Figure) => f.name },
-  { title: 'value', value: (f: Figure) => String(f.value), align: 'right' as const },
+  { title: 'value', value: (f: Figure) => String(f.value ?? 'not measured'), align: 'right' as const },
   { title: 'unit', value: (f: Figure) => f.unit },
   { title: 'bar', value: (f: Figure) => f.bar ?? '' },
   { title: '', value: (f: Figure) => (f.bar === null ? '' : f.holds ? 'holds' : 'MISSED') },

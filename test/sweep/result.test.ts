@@ -57,7 +57,7 @@ const results: fc.Arbitrary<TrialResult> = fc.record(
     reason: fc.string({ maxLength: 120, unit: 'binary' }),
     hyperparametersHash: fc.constant('0123456789abcdef'),
     parameterCount: fc.maxSafeNat(),
-    backend: fc.constantFrom('gpu', 'native', 'wasm', 'cpu', 'none', null),
+    backend: fc.constantFrom('gpu', 'native', 'wasm', 'cpu', null),
     seconds: finite.map(Math.abs),
     summary: fc.option(summaries),
     test: fc.option(fc.record({ loss, accuracy: fraction }, { noNullPrototype: true })),

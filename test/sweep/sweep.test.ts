@@ -427,6 +427,17 @@ describe('words', () => {
     );
   });
 
+  test('a long text where a number or a quantity belongs is refused in time that grows with its length, not its square', () => {
+    const text = `${'1'.repeat(200_000)}x`; // at 40,000 characters a quadratic reading took a minute
+    const before = process.cpuUsage();
+    const wrong = violationsOf(
+      changed({ 'spec.training': { learningRate: text }, 'spec.trainer': { resources: { limits: { cpu: text } } } }),
+    );
+    const { user, system } = process.cpuUsage(before);
+    assert.equal(wrong.length, 2);
+    assert.ok(user + system < 2_000_000, `${user + system} µs`);
+  });
+
   test('a path is written as people write it', () => {
     assert.equal(formatPath(['spec', 'grid', 0, 'widths', 0, 1]), 'spec.grid[0].widths[0][1]');
     assert.equal(formatPath(['limits', 'nvidia.com/gpu']), 'limits["nvidia.com/gpu"]');
