@@ -146,7 +146,7 @@ const wrong: Record<string, { change: Record<string, unknown>; want: string | Re
   },
   'an unknown backend': {
     change: { backend: 'tpu' },
-    want: 'backend: "tpu": must be one of gpu, native, wasm, cpu, none',
+    want: 'backend: "tpu": must be one of gpu, native, wasm, cpu',
   },
   'a parameter count of 2^53 + 1': {
     change: { parameterCount: 2 ** 53 },
