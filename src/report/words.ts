@@ -29,7 +29,7 @@ function explainBest(best: BestModel, input: ReportInput, data: ReportData): Exp
     sentence,
     notes: [
       ...unfinishedNote(input),
-      overfittingNote(best, selection),
+      overfittingNote(best, verdict, selection),
       certaintyNote(verdict, data),
       ...(winnerTest ? [testNote(best, winnerTest)] : []),
       ...(wouldOverfit(best, verdict, selection) ?? []),
@@ -64,12 +64,16 @@ function whyBest(verdict: Verdict, data: ReportData): string {
 
 const isEligibleName = ({ finding }: { finding: FindingName }) => finding === 'Healthy' || finding === 'StillImproving';
 
-function overfittingNote(best: BestModel, selection: Selection): string {
+function overfittingNote(best: BestModel, { findings }: Verdict, selection: Selection): string {
+  const finding = findings.find(({ trial }) => trial === best.trial);
+  const besideTurn = selection.checkpoint === 'BestEpoch' && best.epoch !== finding?.turningEpoch;
+  const rawBest = finding?.rawBestEpoch ?? best.epoch;
+  const passedOver = rawBest === best.epoch ? '' : ` (before smoothing, the lowest loss is that of epoch ${rawBest})`;
   const allowed = `${percent(selection.maxLossRise)} is allowed`;
   const rise =
     best.rise > 0
       ? `Its validation loss ends ${percent(best.rise)} above its minimum (${allowed})`
-      : 'It is kept at the minimum of its validation loss';
+      : `It is kept ${besideTurn ? 'next to' : 'at'} the minimum of its smoothed validation loss${passedOver}`;
   const limit =
     selection.maxAccuracyGap === undefined ? '' : ` (at most ${points(selection.maxAccuracyGap)} are allowed)`;
   const side = best.gap < 0 ? 'below' : 'above';

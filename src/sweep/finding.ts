@@ -20,6 +20,8 @@ export interface Finding {
   readonly turningEpoch: number | null;
   /** The epoch that BestEpoch keeps. */
   readonly bestEpoch: number | null;
+  /** The epoch of the lowest validation loss as measured, wherever it lies: smoothing may pass it over. */
+  readonly rawBestEpoch: number | null;
   readonly keptEpoch: number | null;
   readonly epochsDone: number;
   readonly trainLoss: number | null;
@@ -65,6 +67,7 @@ export function findingOf(trial: number, summary: CurveSummary, limits: Selectio
     gap,
     turningEpoch: summary.turningEpoch,
     bestEpoch: summary.best?.epoch ?? null,
+    rawBestEpoch: summary.rawBest?.epoch ?? null,
     keptEpoch: kept?.epoch ?? null,
     epochsDone: summary.epochsDone,
     trainLoss: kept?.trainLoss ?? null,
@@ -145,12 +148,20 @@ function stillImproving(reading: Reading): Spoken | undefined {
 }
 
 function healthy(reading: Reading): Spoken {
-  const { summary, limits, kept, rise } = reading;
+  const { summary, limits, rise } = reading;
   const reason =
     rise > 0
       ? `validation loss ends ${percent(rise)} above its minimum (epoch ${summary.turningEpoch}), within ${percent(limits.maxLossRise)}`
-      : `kept at epoch ${kept?.epoch}, the minimum of the validation loss`;
+      : keptAtMinimum(reading);
   return { finding: 'Healthy', reason: turnedAfterKept(reading) ?? reason };
+}
+
+/** BestEpoch may keep a neighbour of t*. LastEpoch without a rise ends at the minimum, wherever it was reached first. */
+function keptAtMinimum({ summary, limits, kept }: Reading): string {
+  const beside = limits.checkpoint === 'BestEpoch' && kept?.epoch !== summary.turningEpoch;
+  return beside
+    ? `kept at epoch ${kept?.epoch}, next to the minimum of the smoothed validation loss (epoch ${summary.turningEpoch})`
+    : `kept at epoch ${kept?.epoch}, the minimum of the smoothed validation loss`;
 }
 
 /** An epoch is kept that does not overfit, of a curve that does so later. */

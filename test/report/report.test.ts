@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { buildData } from '../../src/report/data.ts';
 import { buildReport, type ReportAssets, type ReportInput } from '../../src/report/report.ts';
 import { explainVerdict } from '../../src/report/words.ts';
+import type { Curve } from '../../src/sweep/curve.ts';
 import { makeLargeReport, makeSmallReport, makeStudyReport, makeTroubledReport } from '../builders.ts';
 
 const noAssets: ReportAssets = { scripts: [], styles: [] };
@@ -10,6 +11,13 @@ const noAssets: ReportAssets = { scripts: [], styles: [] };
 function explain(input: ReportInput): string {
   const { headline, sentence, notes } = explainVerdict(input, buildData(input, 10));
   return [headline, sentence, ...notes].join('\n');
+}
+
+function changeLoss(curves: Map<number, Curve>, trial: number, epoch: number, validationLoss: number) {
+  const curve = curves.get(trial);
+  assert.ok(curve);
+  const epochs = curve.epochs.map((figures) => (figures.epoch === epoch ? { ...figures, validationLoss } : figures));
+  return new Map(curves).set(trial, { ...curve, epochs });
 }
 
 /** The page's data, without what only its script needs. */
@@ -42,6 +50,18 @@ describe('the verdict in words', () => {
       explain(makeStudyReport({ selection: { checkpoint: 'BestEpoch' } })),
       /Trained on .* \d+ % above its minimum/,
     );
+  });
+
+  test('says of a kept epoch that is not the lowest before smoothing which one is', () => {
+    const lucky = makeSmallReport(15, {
+      curves: (curves) => changeLoss(curves, 0, 3, 0.5),
+    });
+    assert.match(
+      explain(lucky),
+      /kept (at|next to) the minimum of its smoothed validation loss \(before smoothing, the lowest loss is that of epoch 3\)/,
+    );
+    const plain = makeSmallReport(15);
+    assert.doesNotMatch(explain(plain), /before smoothing/);
   });
 
   test('says how many stand within one standard error and that the smallest of them won', () => {

@@ -54,7 +54,7 @@ const cases: Record<string, Case> = {
     losses: turning(1),
     selection: { ...lastEpoch, maxLossRise: 0 },
     want: 'Healthy',
-    reason: 'kept at epoch 20, the minimum of the validation loss',
+    reason: 'kept at epoch 20, the minimum of the smoothed validation loss',
   },
   'a minimum of 0 that is left is overfit': {
     losses: turning(1)
@@ -83,7 +83,17 @@ const cases: Record<string, Case> = {
   'BestEpoch says nothing of a rise within the limit': {
     losses: turning(1.1),
     want: 'Healthy',
-    reason: 'kept at epoch 10, the minimum of the validation loss',
+    reason: 'kept at epoch 10, the minimum of the smoothed validation loss',
+  },
+  'a lucky early epoch that is lower than the kept one is no minimum of the smoothed loss': {
+    losses: [1.5, 1.4, 0.5, 1.3, 1.2, 1.1, 1.0, 0.95, 0.97, 0.98],
+    want: 'Healthy',
+    reason: 'kept at epoch 8, the minimum of the smoothed validation loss',
+  },
+  'BestEpoch that keeps a neighbour of the turning point says so': {
+    losses: [3, 2, 1.1, 0.9, 0.8, 0.95, 0.95, 0.95, 0.95, 0.95],
+    want: 'Healthy',
+    reason: 'kept at epoch 5, next to the minimum of the smoothed validation loss (epoch 4)',
   },
   'a gap above its limit is overfit': {
     losses: turning(1),
@@ -221,6 +231,7 @@ test('a finding carries its numbers, at the kept epoch', () => {
     gap: 0.25,
     turningEpoch: 10,
     bestEpoch: 10,
+    rawBestEpoch: 10,
     epochsDone: 20,
     trainLoss: 0.5,
     trainAccuracy: 0.75,
