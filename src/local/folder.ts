@@ -2,14 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { cp, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { exists, sync, TEMPORARY, writeWhole } from '../shared/durable.ts';
+import { codeOf, exists, sync, TEMPORARY, writeWhole } from '../shared/durable.ts';
 import { InvalidConfigError } from '../sweep/errors.ts';
 import { decodeMeasurement, encodeMeasurement, type Measurement, type Progress } from '../sweep/measurement.ts';
 import type { TrialResult } from '../sweep/result.ts';
 import type { Sweep } from '../sweep/schema.ts';
 import type { Trial } from '../sweep/trial.ts';
 import { AppendLog, readLines } from './append-log.ts';
-import { type Journal, type JournalOptions, openJournal, readJournal } from './journal.ts';
+import { isJournal, type Journal, type JournalOptions, openJournal, readJournal } from './journal.ts';
 import { lockFolder } from './lock.ts';
 import { encodeVerdictFile, type VerdictFile } from './verdict.ts';
 
@@ -23,6 +23,15 @@ export const FILES = {
   model: 'model',
   models: 'models',
 } as const;
+
+const UUID = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}';
+const named = (pattern: string) => new RegExp(`^(?:${pattern})$`);
+/** What a crash may leave before there is a journal. */
+const BEGINNING = named(`lock-\\d+-${UUID}(?:\\.${UUID}\\.tmp)?|journal\\.${UUID}\\.tmp`);
+/** What a crash may leave of the files that are written whole; cli/write-report.ts writes the report. */
+const HALF_WRITTEN = named(`(?:sweep\\.yaml|journal|verdict\\.json|model|report\\.html)\\.${UUID}\\.tmp`);
+/** Weights of an attempt, and what a worker that died left of them (trainer/install.ts). */
+const WEIGHTS = named(`\\d+-${UUID}|\\.installing-.*`);
 
 /** A run's folder, locked for this process. */
 export interface RunFolder {
@@ -50,8 +59,10 @@ export interface RunFolder {
 
 export type AttemptName = Pick<TrialResult, 'trial' | 'attemptUID'>;
 
-/** Opens or begins the folder of a run and takes its lock. Nothing in it changes unless all of it is in order.
- * @throws InvalidConfigError if it is in use, damaged or of a newer format; InvalidSweepError if it is another sweep's
+/** Opens or begins the folder of a run and takes its lock. Nothing in it changes unless all of it is in order; only names that
+ * are ours are ever removed.
+ * @throws InvalidConfigError if it is in use, damaged, of a newer format, or holds what no run wrote; InvalidSweepError if it
+ * is another sweep's
  */
 export async function openFolder(
   path: string,
@@ -60,6 +71,7 @@ export async function openFolder(
   options: JournalOptions,
 ): Promise<RunFolder> {
   await mkdir(path, { recursive: true });
+  await checkOurs(path);
   const closers = [await lockFolder(path)];
   const close = async () => {
     for (const undo of closers.splice(0).reverse()) await undo();
@@ -164,6 +176,17 @@ export async function readCurves(path: string): Promise<{ measurements: Measurem
   return { measurements, damaged };
 }
 
+/** A folder that no run has begun must be empty: what a person keeps there is theirs. */
+async function checkOurs(path: string): Promise<void> {
+  const names = await readdir(path); // before the look at the journal, which comes before all the other files
+  const begun = await isJournal(join(path, FILES.journal)).catch((error: unknown) => {
+    if (codeOf(error) === 'EISDIR') return false;
+    throw error;
+  });
+  if (begun || names.every((name) => BEGINNING.test(name))) return;
+  throw new InvalidConfigError('not empty and not a run folder; choose another --folder');
+}
+
 function checkRecords(results: ReadonlyMap<number, TrialResult>, trials: readonly Trial[]): void {
   for (const { trial, hyperparametersHash } of results.values()) {
     if (trials[trial]?.hyperparametersHash === hyperparametersHash) continue;
@@ -182,9 +205,7 @@ async function openLines(path: string): Promise<AppendLog> {
 
 async function removeLeftovers(path: string): Promise<void> {
   for (const name of await readdir(path)) {
-    // A lock that is just being taken is somebody else's.
-    if (name.endsWith(TEMPORARY) && !name.startsWith('lock-'))
-      await rm(join(path, name), { recursive: true, force: true });
+    if (HALF_WRITTEN.test(name)) await rm(join(path, name), { recursive: true, force: true });
   }
 }
 
@@ -192,7 +213,7 @@ async function removeLeftovers(path: string): Promise<void> {
 async function removeForeignModels(models: string, results: ReadonlyMap<number, TrialResult>): Promise<void> {
   const recorded = new Set([...results.values()].map(({ trial, attemptUID }) => `${trial}-${attemptUID}`));
   for (const name of await readdir(models)) {
-    if (!recorded.has(name)) await rm(join(models, name), { recursive: true, force: true });
+    if (WEIGHTS.test(name) && !recorded.has(name)) await rm(join(models, name), { recursive: true, force: true });
   }
 }
 

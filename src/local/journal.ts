@@ -9,10 +9,11 @@ import type { Timers } from './timers.ts';
 /** Version of the format: a header line, then a record a line; a line is the CRC-32 of its JSON in 8 hex digits, a space, the JSON. */
 export const JOURNAL_FORMAT = 1;
 const RETRY_MS = 2_000;
+const DAMAGED_HEADER = 'journal:1: the header is damaged; restore it from a copy, or start in a new folder';
 
 /** What a journal says. `goodBytes` is where the next record goes. */
 export interface JournalFold {
-  /** The sweep as the folder was started with; null if there is no whole header yet, and so no record. */
+  /** The sweep as the folder was started with; null if there is no journal yet. */
   readonly startedWith: Sweep | null;
   /** The first record of each trial. */
   readonly results: ReadonlyMap<number, TrialResult>;
@@ -124,6 +125,22 @@ export async function openJournal(
   return { journal: new Journal(log, options), results: fold.results, notes: fold.notes };
 }
 
+/** Whether there is a journal, by its first line. It is written whole, so a torn or empty one is never ours to go on with.
+ * @throws InvalidConfigError if there is a file that is none, or a damaged one
+ */
+export async function isJournal(path: string): Promise<boolean> {
+  try {
+    for await (const line of readLines(path)) {
+      decodeHeader(line);
+      return true;
+    }
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+  throw new InvalidConfigError(DAMAGED_HEADER);
+}
+
 /** Folds a journal without changing it. A file that does not exist is an empty one.
  * @throws InvalidConfigError `journal:17: damaged; …`, or if the format is newer
  */
@@ -134,14 +151,11 @@ export async function readJournal(path: string): Promise<JournalFold> {
   let goodBytes = 0;
   try {
     for await (const line of readLines(path)) {
-      if (!line.complete) {
-        notes.push(
-          `journal:${line.number}: torn ${line.number === 1 ? 'header' : 'last line'} dropped; its trial runs again`,
-        );
-        break;
-      }
       if (line.number === 1) {
         startedWith = decodeHeader(line);
+      } else if (!line.complete) {
+        notes.push(`journal:${line.number}: torn last line dropped; its trial runs again`);
+        break;
       } else {
         const result = decodeRecord(line);
         if (results.has(result.trial))
@@ -152,7 +166,9 @@ export async function readJournal(path: string): Promise<JournalFold> {
     }
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') throw error;
+    return { startedWith, results, goodBytes, notes };
   }
+  if (!startedWith) throw new InvalidConfigError(DAMAGED_HEADER);
   return { startedWith, results, goodBytes, notes };
 }
 
@@ -172,10 +188,8 @@ function decodeLine({ bytes }: Line): string | undefined {
 }
 
 function decodeHeader(line: Line): Sweep {
-  const json = decodeLine(line);
-  if (json === undefined) {
-    throw new InvalidConfigError('journal:1: the header is damaged; restore it from a copy, or start in a new folder');
-  }
+  const json = line.complete ? decodeLine(line) : undefined;
+  if (json === undefined) throw new InvalidConfigError(DAMAGED_HEADER);
   // Only we write headers and the checksum agrees: the sweep is one that parseSweep had let through.
   const header = JSON.parse(json) as { journal: number; sweep: Sweep };
   if (header.journal !== JOURNAL_FORMAT) {

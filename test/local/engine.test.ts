@@ -346,7 +346,7 @@ test('a disk with room again goes on where it was', async (context) => {
     if (event.message === 'journal: written again') running.resolve();
   };
   const sweep = makeSweep({ seeds: Array.from({ length: 60 }, (_, seed) => seed), epochs: 1 });
-  const { end } = await run(disk, sweep, pool, { timers, onEvent });
+  const { end } = await run(join(disk, 'run'), sweep, pool, { timers, onEvent });
   assert.equal(end.complete, true);
   assert.equal(notes[1], 'journal: written again');
 });

@@ -61,17 +61,66 @@ test('a damaged line of the curves is left out and counted', async (context) => 
   assert.deepEqual(notes, ['curves.ndjson: 1 damaged lines left out']);
 });
 
-test('weights without a record and half-written files are removed when a folder is opened', async (context) => {
+const UID = '00000000-0000-0000-0000-000000000000';
+
+test('weights without a record and half-written files of ours are removed when a folder is opened, others stay', async (context) => {
   const path = await makeFolder(context);
   const first = await openFolder(path, sweep, trials, quiet);
-  for (const result of results.slice(0, 1)) await first.journal.append(result);
+  for (const result of results.slice(0, 1)) await first.journal.append({ ...result, attemptUID: UID });
   await first.close();
-  for (const name of ['0-uid-0', '0-other', '1-uid-1', '1-uid-1.tmp']) await mkdir(join(path, 'models', name));
-  await writeFile(join(path, 'verdict.json.abc.tmp'), '{');
+  const other = UID.replaceAll('0', 'a');
+  const weights = [`0-${UID}`, `0-${other}`, `1-${UID}`, '.installing-1-ab-host', 'mine', '1-mine', `${UID}.tmp`];
+  for (const name of weights) await mkdir(join(path, 'models', name));
+  const files = [
+    `verdict.json.${UID}.tmp`,
+    `report.html.${UID}.tmp`,
+    'verdict.json.tmp',
+    'notes.tmp',
+    `mine.${UID}.tmp`,
+  ];
+  for (const name of files) await writeFile(join(path, name), '{');
   const second = await openFolder(path, sweep, trials, quiet);
-  assert.deepEqual(await readdir(join(path, 'models')), ['0-uid-0']);
-  assert.ok(!(await readdir(path)).some((name) => name.endsWith('.tmp')));
+  assert.deepEqual((await readdir(join(path, 'models'))).sort(), [`0-${UID}`, `${UID}.tmp`, '1-mine', 'mine'].sort());
+  assert.deepEqual(
+    (await readdir(path)).filter((name) => name.endsWith('.tmp')),
+    [`mine.${UID}.tmp`, 'notes.tmp', 'verdict.json.tmp'],
+  );
   await second.close();
+});
+
+/** All that is in a folder, by path. */
+async function contentOf(path: string): Promise<Record<string, string>> {
+  const files = (await readdir(path, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+  const paths = files.map((entry) => join(entry.parentPath, entry.name)).sort();
+  return Object.fromEntries(await Promise.all(paths.map(async (file) => [file, await readFile(file, 'utf8')])));
+}
+
+const strangers: Record<string, { files: string[]; want: RegExp }> = {
+  'weights of somebody else': { files: ['models/resnet/weights.h5'], want: /^not empty and not a run folder; / },
+  'a file that ends in .tmp': { files: ['notes.tmp'], want: /^not empty and not a run folder; / },
+  'a sweep file': { files: ['sweep.yaml'], want: /^not empty and not a run folder; choose another --folder$/ },
+  'a diary named journal': { files: ['journal', 'sweep.yaml'], want: /^journal:1: the header is damaged; / },
+  'a folder named journal': { files: ['journal/monday'], want: /^not empty and not a run folder; / },
+};
+for (const [what, { files, want }] of Object.entries(strangers)) {
+  test(`a folder with ${what} is refused, and nothing in it is touched`, async (context) => {
+    const path = await makeFolder(context);
+    for (const file of files) {
+      await mkdir(join(path, file, '..'), { recursive: true });
+      await writeFile(join(path, file), 'dear diary');
+    }
+    const before = await contentOf(path);
+    await assert.rejects(openFolder(path, sweep, trials, quiet), { name: 'InvalidConfigError', message: want });
+    assert.deepEqual(await contentOf(path), before);
+  });
+}
+
+test('a run that was killed before its first line leaves a folder to begin in', async (context) => {
+  const path = await makeFolder(context);
+  await leaveLock(path, { pid: await pidOfTheDead() }, `lock-1-${UID}`);
+  for (const name of [`journal.${UID}.tmp`, `lock-1-${UID}.${UID}.tmp`]) await writeFile(join(path, name), '');
+  await (await openFolder(path, sweep, trials, quiet)).close();
+  assert.ok(!(await readdir(path)).includes(`journal.${UID}.tmp`));
 });
 
 test('a record of other hyperparameters is refused', async (context) => {
@@ -121,12 +170,12 @@ test('of many that come at once at most one gets the folder', async (context) =>
 });
 
 /** A lock as a process would have left it, changed in one point. */
-async function leaveLock(path: string, change: Record<string, unknown>): Promise<string> {
+async function leaveLock(path: string, change: Record<string, unknown>, left = 'lock-left'): Promise<string> {
   const release = await lockFolder(path);
   const [name = ''] = await readdir(path);
   const holder = JSON.parse(await readFile(join(path, name), 'utf8'));
   await release();
-  const file = join(path, 'lock-left');
+  const file = join(path, left);
   await writeFile(file, JSON.stringify({ ...holder, ...change }));
   return file;
 }

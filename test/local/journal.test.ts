@@ -145,16 +145,28 @@ test('a journal cut anywhere folds to a prefix of its records', async (context) 
   const path = join(await makeFolder(context), 'journal');
   const whole = await writeJournal(path, 12);
   const cut = join(path, '..', 'cut');
+  const header = whole.indexOf(10) + 1;
   await fc.assert(
-    fc.asyncProperty(fc.nat(whole.length), async (length) => {
+    fc.asyncProperty(fc.integer({ min: header, max: whole.length }), async (length) => {
       await writeFile(cut, whole.subarray(0, length));
       const { trials } = await reopen(cut);
       const newlines = whole.subarray(0, length).filter((byte) => byte === 10).length;
-      assert.deepEqual(trials, [...Array(Math.max(0, newlines - 1)).keys()]);
+      assert.deepEqual(trials, [...Array(newlines - 1).keys()]);
       assert.deepEqual(await reopen(cut), { trials, notes: [] }, 'the second opening finds nothing torn');
       await rm(cut);
     }),
   );
+});
+
+test('a header that is cut was not written by us: it is refused and left as it is', async (context) => {
+  const path = join(await makeFolder(context), 'journal');
+  const whole = await writeJournal(path, 0);
+  for (const length of [0, 1, 100, whole.length - 1]) {
+    await writeFile(path, whole.subarray(0, length));
+    const want = { name: 'InvalidConfigError', message: /^journal:1: the header is damaged; / };
+    await assert.rejects(openJournal(path, sweep, quiet), want);
+    assert.deepEqual(await readFile(path), whole.subarray(0, length));
+  }
 });
 
 test('any byte that flips is found, or was the end of the last line, or changes nothing', async (context) => {
