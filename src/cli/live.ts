@@ -1,5 +1,6 @@
 import { styleText } from 'node:util';
 import stringWidth from 'string-width';
+import { isEligible } from '../sweep/selection.ts';
 import {
   applyEvent,
   clock,
@@ -168,7 +169,7 @@ function styled(line: string, { phase, finding }: Partial<TrialView> = {}): stri
   if (phase === 'running') return line;
   if (phase === 'Failed' || phase === 'retrying') return styleText('red', line);
   if (phase !== 'Succeeded') return styleText('dim', line);
-  return styleText(finding === 'Healthy' || finding === 'StillImproving' ? 'green' : 'yellow', line);
+  return styleText(finding && isEligible({ finding }) ? 'green' : 'yellow', line);
 }
 
 /** All rows if they fit; else the running ones first, then the finished ones that ended with the lowest loss, then the next to start. */

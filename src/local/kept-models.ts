@@ -1,7 +1,7 @@
 import { findingOf } from '../sweep/finding.ts';
 import type { TrialResult } from '../sweep/result.ts';
 import type { Selection } from '../sweep/schema.ts';
-import { type Contender, choose, isEligible } from '../sweep/selection.ts';
+import { type Contender, choose, contenderOf, isEligible } from '../sweep/selection.ts';
 
 /** Most trials whose weights are kept, so that the disk does not fill. */
 export const MAX_KEPT_MODELS = 10;
@@ -26,7 +26,7 @@ export class KeptModels {
 
   /** Takes notice of a recorded trial. @param hasModel its weights are on disk; @returns the trials whose weights go now */
   add(result: TrialResult, hasModel: boolean): TrialResult[] {
-    const contender = contenderOf(result, this.#selection);
+    const contender = this.#contenderOf(result);
     if (!contender) return hasModel ? [result] : [];
     if (isEligible(contender.finding)) this.#lowest = lowerOf(this.#lowest, contender);
     if (hasModel) this.#held.set(result.trial, { result, contender });
@@ -35,6 +35,11 @@ export class KeptModels {
     const dropped = [...this.#held.values()].filter((held) => !keep.has(held));
     for (const held of dropped) this.#held.delete(held.result.trial);
     return dropped.map((held) => held.result);
+  }
+
+  #contenderOf({ trial, outcome, parameterCount, summary }: TrialResult): Contender | undefined {
+    if (outcome !== 'Succeeded' || !summary) return undefined;
+    return contenderOf(findingOf(trial, summary, this.#selection), parameterCount);
   }
 
   /** The best first, then who would be best without it, and so on. */
@@ -58,14 +63,6 @@ export class KeptModels {
     }
     return order;
   }
-}
-
-function contenderOf({ trial, outcome, parameterCount, summary }: TrialResult, selection: Selection) {
-  if (outcome !== 'Succeeded' || !summary) return undefined;
-  const finding = findingOf(trial, summary, selection);
-  const { validationLoss, validationLossStandardError } = finding;
-  if (validationLoss === null || finding.finding === 'Diverged' || finding.finding === 'Incomplete') return undefined;
-  return { trial, parameterCount, validationLoss, standardError: validationLossStandardError ?? 0, finding };
 }
 
 function lowerOf(a: Contender | undefined, b: Contender): Contender {

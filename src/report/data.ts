@@ -4,7 +4,7 @@ import { AXES, type Axis } from '../sweep/grid.ts';
 import type { EpochFigures } from '../sweep/measurement.ts';
 import type { Outcome, TrialResult } from '../sweep/result.ts';
 import type { Hyperparameters, Sweep } from '../sweep/schema.ts';
-import { isEligible, least } from '../sweep/selection.ts';
+import { isEligible } from '../sweep/selection.ts';
 import type { Trial } from '../sweep/trial.ts';
 import type { Verdict } from '../sweep/verdict.ts';
 
@@ -150,15 +150,11 @@ function statusOf(
   return { status: 'NotRun', reason: outcome ? outcome.reason : 'it has no result' };
 }
 
-/** The lowest loss of the eligible and its standard error, as the choice itself uses them. */
-function bandOf({ findings }: Verdict): ReportData['band'] {
-  const lowest = least(
-    findings.filter((finding) => isEligible(finding) && finding.validationLoss !== null),
-    (a, b) => (a.validationLoss ?? 0) - (b.validationLoss ?? 0) || a.trial - b.trial,
-  );
-  if (!lowest || lowest.validationLoss === null) return null;
-  const low = lowest.validationLoss;
-  return { low, high: low + (lowest.validationLossStandardError ?? 0) };
+/** What the judge used. */
+function bandOf({ lowest }: Verdict): ReportData['band'] {
+  if (!lowest) return null;
+  const { validationLoss: low, validationLossStandardError } = lowest;
+  return { low, high: low + validationLossStandardError };
 }
 
 /** 1. the winner, 2. the eligible, 3. those with a loss, 4. the rest; within each by loss, then by index. */

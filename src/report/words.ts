@@ -1,5 +1,6 @@
 import { type FindingName, percent, points } from '../sweep/finding.ts';
 import type { Selection } from '../sweep/schema.ts';
+import { isEligible } from '../sweep/selection.ts';
 import type { Alternative, BestModel, RuleName, Verdict } from '../sweep/verdict.ts';
 import { STATUS_WORDS } from './charts/marks.ts';
 import type { ReportData, ReportInput, TrialView } from './data.ts';
@@ -23,7 +24,7 @@ function explainBest(best: BestModel, input: ReportInput, data: ReportData): Exp
   const loss = `${formatLoss(best.validationLoss)} ± ${formatLoss(best.validationLossStandardError)}`;
   const sentence =
     `Kept at epoch ${best.epoch} of ${data.epochs}, it has a validation loss of ${loss} and a validation accuracy of ` +
-    `${formatAccuracy(best.validationAccuracy)}: ${whyBest(verdict, data)}.`;
+    `${formatAccuracy(best.validationAccuracy)}: ${whyBest(verdict)}.`;
   return {
     headline: `${unbroken(nameOf(data, best.trial))} is the best network that does not overfit`,
     sentence,
@@ -48,8 +49,8 @@ function unbroken(name: string): string {
   return name.replaceAll(/ (?=[\d.]+(?:,|$))/g, '\u00a0');
 }
 
-function whyBest(verdict: Verdict, data: ReportData): string {
-  const eligible = verdict.findings.filter(isEligibleName).length;
+function whyBest(verdict: Verdict): string {
+  const eligible = verdict.findings.filter(isEligible).length;
   if (verdict.reason === 'LowestValidationLoss') {
     return eligible === 1
       ? 'the only network that does not overfit'
@@ -58,11 +59,9 @@ function whyBest(verdict: Verdict, data: ReportData): string {
   const count = verdict.best ? formatCount(verdict.best.parameterCount) : '';
   return (
     `the smallest (${count} parameters) of the ${verdict.withinOneStandardError} networks ` +
-    `within one standard error of the lowest loss, ${formatLoss(data.band?.low)}`
+    `within one standard error of the lowest loss, ${formatLoss(verdict.lowest?.validationLoss)}`
   );
 }
-
-const isEligibleName = ({ finding }: { finding: FindingName }) => finding === 'Healthy' || finding === 'StillImproving';
 
 function overfittingNote(best: BestModel, { findings }: Verdict, selection: Selection): string {
   const finding = findings.find(({ trial }) => trial === best.trial);
@@ -92,16 +91,10 @@ function wouldOverfit({ trial, rise }: BestModel, { findings }: Verdict, { maxLo
 function certaintyNote(verdict: Verdict, data: ReportData): string {
   const others = verdict.withinOneStandardError - 1;
   if (others < 1) return 'How sure: no other eligible network comes within one standard error of the lowest loss.';
-  const names = data.trials
-    .filter(({ trial, status, validationLoss }) => trial !== data.best && isClose({ status, validationLoss }, data))
-    .map(({ name }) => name);
-  const who = names.length > 0 && names.length <= 3 ? ` (${list(names)})` : '';
+  const close = verdict.withinOneStandardErrorTrials.filter((trial) => trial !== data.best);
+  const names = close.length <= 3 ? close.map((trial) => nameOf(data, trial)) : [];
+  const who = names.length > 0 ? ` (${list(names)})` : '';
   return `How sure: ${plural(others, 'other eligible network')}${who} ${others === 1 ? 'stands' : 'stand'} within one standard error of the lowest loss, so the data cannot tell them apart.`;
-}
-
-function isClose({ status, validationLoss }: Pick<TrialView, 'status' | 'validationLoss'>, { band }: ReportData) {
-  const eligible = status === 'Healthy' || status === 'StillImproving';
-  return eligible && band !== null && validationLoss !== null && validationLoss <= band.high;
 }
 
 function testNote(best: BestModel, test: NonNullable<ReportInput['winnerTest']>): string {

@@ -16,8 +16,8 @@ export interface Choice {
   readonly best: Contender;
   /** The contender with the lowest validation loss; often the best itself. */
   readonly lowest: Contender;
-  /** Contenders within one standard error of the lowest loss, itself included. */
-  readonly withinOneStandardError: number;
+  /** Contenders within one standard error of the lowest loss, itself included, by index. */
+  readonly withinOneStandardError: readonly Contender[];
 }
 
 type Order = (a: Contender, b: Contender) => number;
@@ -37,8 +37,20 @@ const bySimplicity = inOrder(
 );
 
 /** Only these two can win. The gap is a filter, never the objective: a model that learns nothing has no gap. */
-export function isEligible({ finding }: Finding): boolean {
+export function isEligible({ finding }: Pick<Finding, 'finding'>): boolean {
   return finding === 'Healthy' || finding === 'StillImproving';
+}
+
+/** Whether a trial finished and did not diverge: who may be compared at all, eligible or not. */
+export function isFinished({ finding }: Pick<Finding, 'finding'>): boolean {
+  return finding !== 'Diverged' && finding !== 'Incomplete';
+}
+
+/** A finished trial as the choice looks at it; undefined of any other. A standard error that is missing counts as 0. */
+export function contenderOf(finding: Finding, parameterCount: number): Contender | undefined {
+  const { trial, validationLoss, validationLossStandardError } = finding;
+  if (!isFinished(finding) || validationLoss === null) return undefined;
+  return { trial, parameterCount, validationLoss, standardError: validationLossStandardError ?? 0, finding };
 }
 
 /** Chooses the best of the contenders, whatever their order; undefined if there is none.
@@ -48,9 +60,9 @@ export function choose(contenders: readonly Contender[], parsimony: Selection['p
   const lowest = least(contenders, byLoss);
   if (!lowest) return undefined;
   const limit = lowest.validationLoss + lowest.standardError;
-  const close = contenders.filter((contender) => !exceeds(contender.validationLoss, limit));
+  const close = contenders.filter(({ validationLoss }) => !exceeds(validationLoss, limit));
   const best = parsimony === 'OneStandardError' ? (least(close, bySimplicity) ?? lowest) : lowest;
-  return { best, lowest, withinOneStandardError: close.length };
+  return { best, lowest, withinOneStandardError: close.sort((a, b) => a.trial - b.trial) };
 }
 
 function inOrder(...keys: ((contender: Contender) => number)[]): Order {

@@ -1,7 +1,7 @@
 import { excessOf, type Finding, findingOf, percent, points } from './finding.ts';
 import type { CurveSummary } from './result.ts';
 import type { Selection } from './schema.ts';
-import { type Choice, type Contender, choose, isEligible, least } from './selection.ts';
+import { type Choice, type Contender, choose, contenderOf, isEligible, isFinished, least } from './selection.ts';
 
 /** What judge looks at. Test figures have no place here. */
 export interface Candidate {
@@ -42,6 +42,13 @@ export interface Alternative {
   readonly validationAccuracyDifference: number | null;
 }
 
+/** In nats. */
+export interface LowestLoss {
+  readonly trial: number;
+  readonly validationLoss: number;
+  readonly validationLossStandardError: number;
+}
+
 export interface Verdict {
   readonly best: BestModel | null;
   readonly reason: VerdictReason;
@@ -52,8 +59,11 @@ export interface Verdict {
   /** Of every candidate, by trial index. */
   readonly findings: readonly Finding[];
   readonly alternatives: readonly Alternative[];
-  /** Eligible trials within one standard error of the lowest loss, the best included. */
+  /** The eligible trial of the lowest loss: its standard error draws the line for the others. Often the best itself. */
+  readonly lowest: LowestLoss | null;
+  /** Eligible trials within one standard error of the lowest loss, the best included: how many, and which, by index. */
   readonly withinOneStandardError: number;
+  readonly withinOneStandardErrorTrials: readonly number[];
 }
 
 /** Names the best trial that does not overfit, with the reason, and says what every trial's curve shows.
@@ -79,7 +89,7 @@ export function judge(candidates: Iterable<Candidate>, selection: Selection): Ve
       leastOverfit: null,
       findings,
       alternatives,
-      withinOneStandardError: choice.withinOneStandardError,
+      ...lowestAndClose(choice),
     };
   }
   const leastOverfit = findLeastOverfit(findings, selection);
@@ -90,7 +100,9 @@ export function judge(candidates: Iterable<Candidate>, selection: Selection): Ve
     leastOverfit: leastOverfit?.trial ?? null,
     findings,
     alternatives,
+    lowest: null,
     withinOneStandardError: 0,
+    withinOneStandardErrorTrials: [],
   };
 }
 
@@ -98,18 +110,11 @@ function findingsOf(candidates: readonly Candidate[], selection: Selection): Fin
   return candidates.map(({ trial, summary }) => findingOf(trial, summary, selection));
 }
 
-/** Those that finished and did not diverge: who may be compared at all, eligible or not. */
 function contendersOf(candidates: readonly Candidate[], findings: readonly Finding[]): Contender[] {
-  return candidates.flatMap(({ trial, parameterCount }, at) => {
+  return candidates.flatMap(({ parameterCount }, at) => {
     const finding = findings[at];
-    if (!finding || !isFinished(finding) || finding.validationLoss === null) return [];
-    const standardError = finding.validationLossStandardError ?? 0;
-    return [{ trial, parameterCount, validationLoss: finding.validationLoss, standardError, finding }];
+    return (finding && contenderOf(finding, parameterCount)) ?? [];
   });
-}
-
-function isFinished({ finding }: Finding): boolean {
-  return finding !== 'Diverged' && finding !== 'Incomplete';
 }
 
 function chooseEligible(contenders: readonly Contender[], parsimony: Selection['parsimony']): Choice | undefined {
@@ -132,6 +137,14 @@ function buildBest({ trial, parameterCount, validationLoss, standardError, findi
     gap: finding.gap ?? 0,
     rise: finding.rise ?? 0,
     finding: finding.finding,
+  };
+}
+
+function lowestAndClose({ lowest: { trial, validationLoss, standardError }, withinOneStandardError: close }: Choice) {
+  return {
+    lowest: { trial, validationLoss, validationLossStandardError: standardError },
+    withinOneStandardError: close.length,
+    withinOneStandardErrorTrials: close.map((contender) => contender.trial),
   };
 }
 
@@ -190,7 +203,7 @@ function explainChoice(best: BestModel, { lowest, withinOneStandardError }: Choi
   const why =
     lowest.trial === best.trial
       ? 'the lowest loss of all that do not overfit'
-      : `the fewest parameters (${count}) of the ${withinOneStandardError} within one standard error of the lowest loss (${lowest.validationLoss.toFixed(3)}, trial ${lowest.trial})`;
+      : `the fewest parameters (${count}) of the ${withinOneStandardError.length} within one standard error of the lowest loss (${lowest.validationLoss.toFixed(3)}, trial ${lowest.trial})`;
   return `trial ${best.trial}, kept at epoch ${best.epoch}: ${figures}: ${why}`;
 }
 

@@ -69,6 +69,10 @@ describe('the verdict in words', () => {
     const { verdict } = input;
     const close = `${verdict.withinOneStandardError - 1} other eligible network`;
     assert.ok(verdict.withinOneStandardError < 2 || explain(input).includes(close));
+    const study = makeStudyReport();
+    const withinOneStandardErrorTrials = [1, 2];
+    const told = { ...study, verdict: { ...study.verdict, withinOneStandardError: 2, withinOneStandardErrorTrials } };
+    assert.match(explain(told), /1 other eligible network \(\(6,16\) relu max\) stands within/);
   });
 
   test('without an eligible network names the least overfit and what to try', () => {
@@ -177,6 +181,12 @@ describe('the embedded data', () => {
       if (rank < 10) assert.equal(curve?.epoch.length, 200);
       for (const epoch of [keptEpoch, turningEpoch, 200]) assert.ok(curve?.epoch.includes(epoch ?? 0));
     }
+  });
+
+  test('draws the band that the judge used: of equal losses the smaller network’s error counts', () => {
+    const input = makeStudyReport();
+    const lowest = { trial: 7, validationLoss: 1, validationLossStandardError: 0.25 };
+    assert.deepEqual(buildData({ ...input, verdict: { ...input.verdict, lowest } }, 10).band, { low: 1, high: 1.25 });
   });
 
   test('of one network has no axes and still selects it', () => {

@@ -211,6 +211,23 @@ test('the best model carries the figures of its kept epoch', () => {
   });
 });
 
+test('the verdict says whose loss draws the line of one standard error, and who stands within it', () => {
+  const low = [2, 0.7, 0.7, 0.7];
+  const candidates = [
+    makeCandidate(4, low, { parameterCount: 100, validationLossStandardError: 9 }),
+    makeCandidate(5, low, { parameterCount: 50, validationLossStandardError: 0.1 }), // as low, smaller: its error counts
+    makeCandidate(2, [2, 0.8, 0.8, 0.8], { parameterCount: 10 }), // 0.7 + 0.1 is below 0.8 in binary
+    makeCandidate(1, [2, 0.9, 0.9, 0.9], { parameterCount: 1 }),
+    makeCandidate(3, overfitting, { parameterCount: 1 }),
+  ];
+  const { best, lowest, withinOneStandardError, withinOneStandardErrorTrials } = judge(candidates, lastEpoch);
+  assert.equal(best?.trial, 2);
+  assert.deepEqual(lowest, { trial: 5, validationLoss: 0.7, validationLossStandardError: 0.1 });
+  assert.deepEqual([withinOneStandardError, withinOneStandardErrorTrials], [3, [2, 4, 5]]);
+  const none = judge([makeCandidate(3, overfitting)], lastEpoch);
+  assert.deepEqual([none.lowest, none.withinOneStandardError, none.withinOneStandardErrorTrials], [null, 0, []]);
+});
+
 test('every candidate has its finding, by trial index', () => {
   const { findings } = judge(
     [makeCandidate(10, flat), makeCandidate(2, [null]), makeCandidate(3, overfitting)],
