@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { availableParallelism } from 'node:os';
+import { MODEL_NOT_SAVED } from '../shared/worker-protocol.ts';
 import { type Assignment, buildAssignment } from '../sweep/assignment.ts';
 import { summarise } from '../sweep/curve.ts';
 import { findingOf } from '../sweep/finding.ts';
@@ -302,6 +303,7 @@ class Run {
       this.#results.set(result.trial, result);
       const finding = result.summary && findingOf(result.trial, result.summary, this.#sweep.spec.selection);
       this.#emit({ kind: 'recorded', result: seal(result), finding });
+      if (result.reason.startsWith(MODEL_NOT_SAVED)) this.#note(`trial ${result.trial}: ${result.reason}`);
       await this.#keepModel(result);
     } catch (error) {
       if (!(error instanceof JournalUnwritableError)) throw error;

@@ -2,6 +2,9 @@ import type { Assignment } from '../sweep/assignment.ts';
 import type { Measurement, Progress } from '../sweep/measurement.ts';
 import type { TrialResult } from '../sweep/result.ts';
 
+/** First word of the reason of a trial that succeeded, but whose kept weights the disk refused. */
+export const MODEL_NOT_SAVED = 'ModelNotSaved';
+
 /** What the main process tells a worker process, over Node's IPC channel. One trial at a time. */
 export type ToWorker = {
   readonly kind: 'run';
@@ -21,5 +24,5 @@ export type FromWorker =
   /** Within an epoch: each second for the eye; `milestone` each 2,000 minibatches, for the record. */
   | { readonly kind: 'progress'; readonly progress: Progress; readonly milestone: boolean }
   | { readonly kind: 'measurement'; readonly measurement: Measurement }
-  /** The trial is done, its weights are on disk; the worker waits for the next one. */
+  /** The trial is done, its weights are on disk (or its reason says why not); the worker waits for the next one. */
   | { readonly kind: 'result'; readonly result: TrialResult };

@@ -1,3 +1,5 @@
+import { codeOf } from '../shared/durable.ts';
+import { MODEL_NOT_SAVED } from '../shared/worker-protocol.ts';
 import type { Assignment } from '../sweep/assignment.ts';
 import { summarise } from '../sweep/curve.ts';
 import { DATASETS } from '../sweep/dataset.ts';
@@ -11,7 +13,7 @@ import { evaluate } from './evaluate.ts';
 import { buildModel } from './model.ts';
 import { saveModel } from './save.ts';
 import { splitTrainingSet } from './split.ts';
-import type { Sequential } from './tf.ts';
+import type { Sequential, Tf } from './tf.ts';
 import { type Pulse, type TrainingData, train } from './train.ts';
 
 export interface Images {
@@ -33,6 +35,7 @@ export interface TrialDeps {
 /** Runs one attempt at one trial: trains it, reports every epoch, keeps the weights that the checkpoint rule names, and
  * measures them once on the test set, whose figures stay sealed in the result.
  * A trial whose loss is not finite is a result (`Diverged`), not a failure; it keeps no model and opens no test set.
+ * Weights that the disk refuses are not worth the training: the result stands, its reason says so (`ModelNotSaved`).
  */
 export async function runTrial(assignment: Assignment, deps: TrialDeps): Promise<TrialResult> {
   const { hyperparameters, training, checkpoint: rule } = assignment;
@@ -57,10 +60,11 @@ export async function runTrial(assignment: Assignment, deps: TrialDeps): Promise
     const summary = summarise(curve, training.epochs);
     const kept = keptEpochOf(summary, { checkpoint: rule });
     let test: TrialResult['test'] = null;
+    let reason = summary.diverged ? 'Diverged: a loss is not finite' : '';
     if (kept && !summary.diverged) {
       checkpoint.restore(tf, model, kept.epoch);
       test = await measureTest(deps, model, summary);
-      if (deps.modelFolder) await saveModel(tf, model, deps.modelFolder);
+      if (deps.modelFolder) reason = await trySaving(tf, model, deps.modelFolder);
     }
 
     // 3. Hand over one small result.
@@ -69,7 +73,7 @@ export async function runTrial(assignment: Assignment, deps: TrialDeps): Promise
       attempt: assignment.attempt,
       attemptUID: assignment.attemptUID,
       outcome: 'Succeeded',
-      reason: summary.diverged ? 'Diverged: a loss is not finite' : '',
+      reason,
       hyperparametersHash: assignment.hyperparametersHash,
       parameterCount: model.countParams(),
       backend,
@@ -79,6 +83,18 @@ export async function runTrial(assignment: Assignment, deps: TrialDeps): Promise
     };
   } finally {
     model.dispose();
+  }
+}
+
+/** @returns why the disk has no model; empty if it has one */
+async function trySaving(tf: Tf, model: Sequential, folder: string): Promise<string> {
+  try {
+    await saveModel(tf, model, folder);
+    return '';
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === undefined) throw error; // not of the file system: a bug
+    return `${MODEL_NOT_SAVED}: ${code}`;
   }
 }
 

@@ -296,6 +296,22 @@ test('a winner without weights is said so', async (context) => {
   );
 });
 
+test('a trial whose weights could not be saved counts, and its reason is noted', async (context) => {
+  const folder = await makeFolder(context);
+  const pool = new FakePool((job) => {
+    const end = succeed(job);
+    assert.ok(end.kind === 'result');
+    const reason = job.assignment.trial === 0 ? 'ModelNotSaved: ENOSPC' : '';
+    return { ...end, result: { ...end.result, reason } };
+  });
+  const { end, events } = await run(folder, makeSweep(), pool);
+  assert.equal(end.counts.succeeded, 4);
+  assert.deepEqual(
+    of(events, 'note').map(({ message }) => message),
+    ['trial 0: ModelNotSaved: ENOSPC', 'model: none kept of trial 0'],
+  );
+});
+
 test('a disk that is full and stays so ends the run and names what was not saved', async (context) => {
   const disk = await makeSmallDisk(context, 64);
   if (disk === undefined) return;

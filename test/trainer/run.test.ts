@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -11,6 +11,7 @@ import { evaluate } from '../../src/trainer/evaluate.ts';
 import { type Images, runTrial } from '../../src/trainer/run.ts';
 import { splitTrainingSet } from '../../src/trainer/split.ts';
 import type { Sequential } from '../../src/trainer/tf.ts';
+import { makeSmallDisk } from '../local/folders.ts';
 import { type Changes, makeAssignment, makeExamples, makeImages } from './builders.ts';
 
 let backend: Backend;
@@ -33,8 +34,7 @@ const overfitting: Changes = {
 };
 
 let runs = 0;
-async function run(changes: Changes, of: Images = images) {
-  const modelFolder = join(folder, `model-${runs++}`);
+async function run(changes: Changes, of: Images = images, modelFolder = join(folder, `model-${runs++}`)) {
   const measurements: Measurement[] = [];
   const assignment = makeAssignment(changes);
   const result = await runTrial(assignment, {
@@ -128,6 +128,15 @@ describe('a trial', () => {
       assert.equal((await validationOf(model, assignment)).loss, result.summary?.last?.validationLoss);
       model.dispose();
     }
+  });
+
+  test('whose weights do not fit on the disk succeeds without a model, says why, and leaves nothing half-written', async (context) => {
+    const disk = await makeSmallDisk(context, 64);
+    if (disk === undefined) return;
+    const { result } = await run(overfitting, images, join(disk, 'models/0-uid'));
+    assert.deepEqual([result.outcome, result.reason], ['Succeeded', 'ModelNotSaved: ENOSPC']);
+    assert.deepEqual(result.test, (await run(overfitting)).result.test);
+    assert.deepEqual(await readdir(join(disk, 'models')), []);
   });
 
   test('trains on no more images than it is told', async () => {
