@@ -9,6 +9,7 @@ import { InvalidConfigError, InvalidSweepError, SweepError } from '../sweep/erro
 import type { Sweep } from '../sweep/schema.ts';
 import { expandTrials, type Trial } from '../sweep/trial.ts';
 import { fetchDataset } from '../trainer/dataset.ts';
+import { CHATTER } from '../trainer/failure.ts';
 import { describeEnd, whatNext } from './describe-end.ts';
 import { type Interrupts, interrupts } from './interrupts.ts';
 import { LiveTable } from './live.ts';
@@ -72,7 +73,7 @@ export async function run(
     shown.view = openView(sweep, trials, { probe, parallelism, wanted, say, live });
     const end = await runSweep(sweep, {
       folder,
-      pool: openPool(workerProgram(probe.name)),
+      pool: openPool({ ...workerProgram(probe.name), chatter: CHATTER }),
       parallelism,
       backend: probe.name,
       cacheFolder: environment.cacheFolder,

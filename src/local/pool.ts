@@ -11,6 +11,8 @@ export interface WorkerProgram {
   /** The whole environment of a worker. */
   readonly env: NodeJS.ProcessEnv;
   readonly execArgv?: readonly string[];
+  /** Lines on stderr that say nothing of why a worker died. */
+  readonly chatter?: RegExp;
 }
 
 /** When a worker counts as hung, in milliseconds. */
@@ -73,6 +75,7 @@ class WorkerProcess {
   readonly #timers: Timers;
   readonly #limits: Patience;
   readonly #gone: Promise<void>;
+  readonly #chatter: RegExp | undefined;
   #words = '';
   #current: Current | undefined;
   #ready: boolean = false;
@@ -81,9 +84,15 @@ class WorkerProcess {
   #cancelWatch = () => {};
   #cancelKill = () => {};
 
-  constructor({ entry, env, execArgv = [] }: WorkerProgram, timers: Timers, limits: Patience, onGone: () => void) {
+  constructor(
+    { entry, env, execArgv = [], chatter }: WorkerProgram,
+    timers: Timers,
+    limits: Patience,
+    onGone: () => void,
+  ) {
     this.#timers = timers;
     this.#limits = limits;
+    this.#chatter = chatter;
     // Detached: a process group of its own, so that Ctrl-C in the terminal is the main process's to answer. It ends with the channel.
     this.#child = fork(entry, {
       env,
@@ -211,7 +220,7 @@ class WorkerProcess {
     this.#cancelKill();
     this.#condemned ??= how;
     const why = this.#condemned === how ? how : `${this.#condemned}; ${how}`;
-    const words = lastWords(this.#words);
+    const words = lastWords(this.#words, this.#chatter);
     const said = words === '' ? '' : `: ${words}`;
     const final = this.#condemned === how && code === 2;
     this.#current?.end({ kind: 'crashed', reason: `${final ? 'BadConfiguration' : 'Crashed'} (${why})${said}`, final });
@@ -230,12 +239,15 @@ function subjectOf(message: Exclude<FromWorker, { kind: 'ready' | 'heartbeat' }>
   }
 }
 
+/** Where it happened, and the version below it, are of use to us alone; what happened is what a person needs. */
+const NO_REASON = /^(?:\s+at |Node\.js v)/;
+
 /** The end of what a worker wrote to stderr, on one line. */
-function lastWords(text: string): string {
+function lastWords(text: string, chatter: RegExp | undefined): string {
   const lines = text
     .split('\n')
-    .map((line) => line.trim())
-    .filter((line) => line !== '');
+    .filter((line) => line.trim() !== '' && !NO_REASON.test(line) && !chatter?.test(line))
+    .map((line) => line.trim());
   const said = lines.slice(-5).join(' | ');
   return said.length > 180 ? `…${said.slice(-179)}` : said;
 }

@@ -19,6 +19,7 @@ export const MISBEHAVE = {
   leavesHalfAModel: 9009,
   neverSteps: 9010,
   hangsAfterASlowStep: 9011,
+  showsItsStack: 9012,
 } as const;
 
 function send(message: FromWorker): Promise<void> {
@@ -88,6 +89,12 @@ async function misbehave({ assignment, modelFolder }: ToWorker): Promise<void> {
       console.error('first line\nError: the disk is on fire');
       process.exit(1);
       break;
+    case MISBEHAVE.showsItsStack: {
+      const frames = Array.from({ length: 20 }, (_, line) => `    at step (file:///src/train.ts:${line})`);
+      console.error([...frames, 'RangeError: offset is out of bounds', 'CHATTER: a device was found'].join('\n'));
+      process.exit(1);
+      break;
+    }
     case MISBEHAVE.diesOnce:
       if (assignment.attempt === 1) process.kill(process.pid, 'SIGKILL');
       return;

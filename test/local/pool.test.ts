@@ -16,7 +16,7 @@ const nobody = () => undefined;
 const entry = new URL('../fakes/worker.ts', import.meta.url);
 
 function makePool(context: TestContext, options: PoolOptions = {}, execArgv: string[] = []): Pool {
-  const pool = openPool({ entry, env: process.env, execArgv }, options);
+  const pool = openPool({ entry, env: process.env, execArgv, chatter: /^CHATTER: / }, options);
   context.after(() => pool.close());
   return pool;
 }
@@ -60,6 +60,10 @@ const ends: Record<string, { seed: number; want: RegExp; final?: boolean; execAr
   'a worker that exits with 1': {
     seed: MISBEHAVE.exits1,
     want: /^Crashed \(exit 1\): first line \| Error: the disk is on fire$/,
+  },
+  'a worker whose stack is long and that talks at random': {
+    seed: MISBEHAVE.showsItsStack,
+    want: /^Crashed \(exit 1\): RangeError: offset is out of bounds$/,
   },
   'a worker that exits with 2, finally,': {
     seed: MISBEHAVE.exits2,

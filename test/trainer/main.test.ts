@@ -10,7 +10,7 @@ import { InvalidConfigError, SweepError } from '../../src/sweep/errors.ts';
 import { decodeMeasurement } from '../../src/sweep/measurement.ts';
 import { decodeResult } from '../../src/sweep/result.ts';
 import { fetchDataset } from '../../src/trainer/dataset.ts';
-import { failureOf } from '../../src/trainer/failure.ts';
+import { CHATTER, failureOf } from '../../src/trainer/failure.ts';
 import { makeAssignment, start } from './builders.ts';
 
 let folder: string;
@@ -116,6 +116,17 @@ describe('on real images', { timeout: 240_000 }, () => {
   });
 });
 
+test("TensorFlow's start-up lines are chatter, its faults are not", () => {
+  for (const line of [
+    'WARNING: All log messages before absl::InitializeLog() is called are written to STDERR',
+    'I0000 00:00:1700000000.123456    4711 cuda_executor.cc:1015] successful NUMA node read',
+    '2026-01-02 10:00:00.123456: I tensorflow/core/platform/cpu_feature_guard.cc:151] This TensorFlow binary',
+  ])
+    assert.match(line, CHATTER);
+  for (const line of ['RangeError: 2026', '2026-01-02 10:00:00.1: F tensorflow/core: Check failed'])
+    assert.doesNotMatch(line, CHATTER);
+});
+
 describe('an error', () => {
   const stack = 'Error: broken\n    at here';
   const cases: Record<string, { error: unknown; want: ReturnType<typeof failureOf> }> = {
@@ -127,9 +138,9 @@ describe('an error', () => {
       error: new SweepError('DatasetUnavailable', 'cannot be read'),
       want: { exitCode: 1, words: 'cannot be read' },
     },
-    'that nobody planned for shows where it happened': {
+    'that nobody planned for shows where it happened, and last what': {
       error: Object.assign(new Error('broken'), { stack }),
-      want: { exitCode: 1, words: stack },
+      want: { exitCode: 1, words: '    at here\nError: broken' },
     },
     'that is no Error is shown as it is': { error: 'broken', want: { exitCode: 1, words: 'broken' } },
   };
