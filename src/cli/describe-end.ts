@@ -50,16 +50,31 @@ function describeFailures(failures: readonly SealedResult[], trials: readonly Tr
 
 /** Nothing is left unsaid of a run that did not end with every trial recorded. */
 export function whatNext(end: RunEnd, folder: string, suspended: boolean): string[] {
-  const { waiting, failed } = end.counts;
-  const left = `${waiting} ${waiting === 1 ? 'trial is' : 'trials are'} left`;
+  const { waiting, failed, succeeded } = end.counts;
+  const left = `${count(waiting)} ${waiting === 1 ? 'is' : 'are'} left`;
   const again = `to run failed trials again, delete their lines in ${join(folder, 'journal')}`;
+  if (end.unsaved.length > 0) {
+    const names = `${end.unsaved.length === 1 ? 'trial' : 'trials'} ${end.unsaved.join(', ')}`;
+    return [
+      `journal: could not be written; results not saved: ${names}`,
+      'the same command goes on, and trains again what was not saved',
+    ];
+  }
   if (end.outcome === 'failed') {
-    return failed > 0
-      ? [end.message, `the same command goes on; ${again}, or raise spec.maxFailedTrials`]
-      : [end.message, 'the same command goes on, and trains again what was not saved'];
+    const allowed = end.file.sweep.spec.maxFailedTrials;
+    const tooMany = allowed !== undefined && failed > allowed;
+    const why = tooMany ? `spec.maxFailedTrials allows ${allowed}` : succeeded === 0 ? 'none succeeded' : '';
+    return [
+      `${count(failed)} failed; ${why}`,
+      `the same command goes on; ${again}${tooMany ? ', or raise spec.maxFailedTrials' : ''}`,
+    ];
   }
   if (end.outcome === 'interrupted') return [`interrupted: ${left}; the same command goes on`];
   if (end.complete) return failed > 0 ? [`${again}; the same command then trains them`] : [];
   if (suspended) return [`spec.suspend is true: ${left}; set it to false and the same command goes on`];
   return [`those asked for are done: ${left}; the same command without --trials goes on with the rest`];
+}
+
+function count(trials: number): string {
+  return `${trials} ${trials === 1 ? 'trial' : 'trials'}`;
 }

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { type RunEnd, type RunEvent, runSweep, type SealedResult } from '../local/engine.ts';
+import { type RunEnd, type RunEvent, runSweep, type SealedResult, WorkerRefusedError } from '../local/engine.ts';
 import { openPool } from '../local/pool.ts';
 import type { Environment } from '../shared/env.ts';
 import { VERSION } from '../shared/package.ts';
@@ -139,6 +139,7 @@ function describeBackend({ name, description }: Probe): string {
 
 /** Says which folder an error is about, and what to do. */
 function explainFolder(error: unknown, folder: string, output: Output): never {
+  if (error instanceof WorkerRefusedError) throw error; // not the folder's fault
   if (error instanceof InvalidSweepError) {
     output.note(`${folder} holds another sweep: choose another --folder, or another metadata.name, or undo this:`);
     throw error;

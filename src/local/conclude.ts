@@ -7,11 +7,14 @@ import type { RunEvent } from './events.ts';
 import type { RunFolder } from './folder.ts';
 import { buildVerdictFile, type Counts, judgeResults, type Machine, modelCard, type VerdictFile } from './verdict.ts';
 
-/** `finished`: all that was asked for is recorded; `complete` says whether that is every trial. */
+/** `finished`: all that was asked for is recorded; `complete` says whether that is every trial. `failed`: results could not be
+ * saved, or more trials failed than allowed, or all that ended.
+ */
 export interface RunEnd {
   readonly outcome: 'finished' | 'failed' | 'interrupted';
   readonly complete: boolean;
-  readonly message: string;
+  /** Trials whose results the disk refused, by index. */
+  readonly unsaved: readonly number[];
   readonly verdict: Verdict;
   readonly counts: Counts;
   /** As written to verdict.json. */
@@ -34,7 +37,7 @@ export interface Ran {
   readonly onEvent: (event: RunEvent) => void;
 }
 
-/** Judges what is recorded, writes the verdict and the winner's model, and says how the run ended. */
+/** Judges what is recorded and writes the verdict and the winner's model. */
 export async function concludeRun(ran: Ran): Promise<RunEnd> {
   const { sweep, trials, folder, results, versions } = ran;
   const note = (message: string) => ran.onEvent({ kind: 'note', message });
@@ -52,29 +55,17 @@ export async function concludeRun(ran: Ran): Promise<RunEnd> {
   const lost = folder.lostMeasurements;
   if (lost > 0) note(`curves.ndjson: ${lost} measurements could not be written; the verdict does not need them`);
   ran.onEvent({ kind: 'verdict', verdict });
-  return { ...outcomeOf(ran, file), complete: file.complete, verdict, counts: file.trials, file };
+  const unsaved = ran.unsaved.toSorted((a, b) => a - b);
+  return { outcome: outcomeOf(ran, file), complete: file.complete, unsaved, verdict, counts: file.trials, file };
 }
 
 function outcomeOf(
-  { sweep: { spec }, unsaved, failed: tooMany, interrupted }: Ran,
-  { trials: { waiting, failed }, complete, verdict }: VerdictFile,
-): Pick<RunEnd, 'outcome' | 'message'> {
-  if (unsaved.length > 0) {
-    const names = unsaved.toSorted((a, b) => a - b).join(', ');
-    return { outcome: 'failed', message: `journal: could not be written; results not saved: trial ${names}` };
-  }
-  if (tooMany) {
-    return {
-      outcome: 'failed',
-      message: `${failed} trials failed; spec.maxFailedTrials allows ${spec.maxFailedTrials}`,
-    };
-  }
-  if (complete) return { outcome: 'finished', message: verdict.message };
-  if (interrupted) {
-    return { outcome: 'interrupted', message: `interrupted: ${waiting} trials are left; the same command goes on` };
-  }
-  const why = spec.suspend ? 'spec.suspend is true' : 'those asked for are done';
-  return { outcome: 'finished', message: `${why}: ${waiting} trials are left for the next run` };
+  { unsaved, failed: tooMany, interrupted }: Ran,
+  { trials, complete }: VerdictFile,
+): RunEnd['outcome'] {
+  if (unsaved.length > 0 || tooMany) return 'failed';
+  if (interrupted && !complete) return 'interrupted';
+  return trials.succeeded === 0 && trials.failed > 0 ? 'failed' : 'finished';
 }
 
 function describeMachine(): Machine {

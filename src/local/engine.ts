@@ -9,7 +9,7 @@ import { type Plan, planSweep } from '../sweep/plan.ts';
 import type { Outcome, TrialResult } from '../sweep/result.ts';
 import type { Sweep } from '../sweep/schema.ts';
 import { expandTrials, type Trial } from '../sweep/trial.ts';
-import type { AttemptEnd, Pool, Report } from './attempt.ts';
+import { type AttemptEnd, type Pool, type Report, WorkerRefusedError } from './attempt.ts';
 import { concludeRun, type RunEnd } from './conclude.ts';
 import { type RunEvent, seal } from './events.ts';
 import { openFolder, type RunFolder } from './folder.ts';
@@ -17,7 +17,7 @@ import { JournalUnwritableError } from './journal.ts';
 import { KeptModels } from './kept-models.ts';
 import { realTimers, type Timers } from './timers.ts';
 
-export type { AttemptEnd, Job, Pool, Report } from './attempt.ts';
+export { type AttemptEnd, type Job, type Pool, type Report, WorkerRefusedError } from './attempt.ts';
 export type { RunEnd } from './conclude.ts';
 export type { RunEvent, SealedResult } from './events.ts';
 
@@ -49,6 +49,7 @@ export interface RunDeps {
 
 /** Runs a sweep on this machine, going on where an earlier run of the folder ended.
  * @throws InvalidConfigError, InvalidSweepError for a folder that is in use, damaged or another sweep's: nothing was started
+ * @throws WorkerRefusedError if no trial can be trained here any more; what had been running was finished and saved
  * @throws Error if the folder cannot be written (a full disk during the run is an outcome: `failed`)
  */
 export async function runSweep(sweep: Sweep, deps: RunDeps): Promise<RunEnd> {
@@ -257,7 +258,7 @@ class Run {
     this.#emit({ kind: 'measurement', measurement: report.measurement, finding });
   }
 
-  /** A crash costs one attempt; three of them, or one that would happen again, are recorded as a failed trial. */
+  /** A crash costs one attempt; three of them are recorded as a failed trial. A worker that refuses says nothing of its trial. */
   async #withoutResult(live: Live, end: Exclude<AttemptEnd, { kind: 'result' }>): Promise<void> {
     const { trial, attempt } = live;
     if (end.kind === 'stopped') {
@@ -266,7 +267,12 @@ class Run {
         ? this.#record(this.#resultOf(live, 'Stopped', reason))
         : undefined;
     }
-    if (end.final || attempt >= MAX_ATTEMPTS) return this.#record(this.#resultOf(live, 'Failed', end.reason));
+    if (end.kind === 'refused') {
+      if (!this.#fault) this.#note(`${end.message}; nothing new starts, running trials finish`);
+      this.#fault ??= { error: new WorkerRefusedError(end.message) };
+      return;
+    }
+    if (attempt >= MAX_ATTEMPTS) return this.#record(this.#resultOf(live, 'Failed', end.reason));
     const delayMs = (this.#deps.backoffMs ?? defaultBackoffMs)(attempt);
     this.#emit({ kind: 'retrying', trial: trial.trial, attempt, reason: end.reason, delayMs });
     const cancel = this.#timers.after(delayMs, () => {

@@ -221,9 +221,12 @@ class WorkerProcess {
     this.#condemned ??= how;
     const why = this.#condemned === how ? how : `${this.#condemned}; ${how}`;
     const words = lastWords(this.#words, this.#chatter);
-    const said = words === '' ? '' : `: ${words}`;
-    const final = this.#condemned === how && code === 2;
-    this.#current?.end({ kind: 'crashed', reason: `${final ? 'BadConfiguration' : 'Crashed'} (${why})${said}`, final });
+    if (this.#condemned === how && code === 2) {
+      this.#current?.end({ kind: 'refused', message: words.at(-1) ?? `a worker ended with ${how}` });
+      return;
+    }
+    const said = words.length === 0 ? '' : `: ${shorten(words.join(' | '))}`;
+    this.#current?.end({ kind: 'crashed', reason: `Crashed (${why})${said}` });
   }
 }
 
@@ -242,12 +245,16 @@ function subjectOf(message: Exclude<FromWorker, { kind: 'ready' | 'heartbeat' }>
 /** Where it happened, and the version below it, are of use to us alone; what happened is what a person needs. */
 const NO_REASON = /^(?:\s+at |Node\.js v)/;
 
-/** The end of what a worker wrote to stderr, on one line. */
-function lastWords(text: string, chatter: RegExp | undefined): string {
-  const lines = text
+/** The last lines that a worker wrote to stderr. */
+function lastWords(text: string, chatter: RegExp | undefined): string[] {
+  return text
     .split('\n')
     .filter((line) => line.trim() !== '' && !NO_REASON.test(line) && !chatter?.test(line))
-    .map((line) => line.trim());
-  const said = lines.slice(-5).join(' | ');
+    .map((line) => line.trim())
+    .slice(-5);
+}
+
+/** The end, where the error is. */
+function shorten(said: string): string {
   return said.length > 180 ? `…${said.slice(-179)}` : said;
 }

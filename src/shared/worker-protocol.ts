@@ -15,7 +15,7 @@ export type ToWorker = {
   readonly modelFolder: string;
 };
 
-/** What a worker reports. A worker that cannot go on exits: 1 may be retried, 2 is a bad configuration. */
+/** What a worker reports. A worker that cannot go on exits: 1 may be retried, 2 it can train nothing here (backend, data set). */
 export type FromWorker =
   /** Sent once: it can take a trial; the backend is opened by the first. */
   | { readonly kind: 'ready' }

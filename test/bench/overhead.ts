@@ -50,7 +50,7 @@ async function timeRun(sweep: Sweep, pool: Pool): Promise<{ seconds: number; rss
       onEvent: () => undefined,
     });
     const seconds = (performance.now() - began) / 1000;
-    if (!end.complete) throw new Error(`bench: ${end.message}`);
+    if (!end.complete) throw new Error(`bench: the run ended ${end.outcome}, not complete`);
     return { seconds, rssMiB: process.memoryUsage.rss() / 2 ** 20 };
   } finally {
     await rm(folder, { recursive: true });

@@ -9,12 +9,14 @@ const { sweep, trials, verdict, recorded } = makeStudyEvents();
 function makeEnd({
   waiting = 0,
   failed = 0,
+  stopped = 0,
+  maxFailedTrials,
   ...given
-}: Partial<RunEnd> & { waiting?: number; failed?: number } = {}): RunEnd {
-  const counts = { total: 10, succeeded: 10 - waiting - failed, failed, stopped: 0, waiting };
+}: Partial<RunEnd> & { waiting?: number; failed?: number; stopped?: number; maxFailedTrials?: number } = {}): RunEnd {
+  const counts = { total: 10, succeeded: 10 - waiting - failed - stopped, failed, stopped, waiting };
   const complete = waiting === 0;
   const file = {
-    sweep,
+    sweep: { ...sweep, spec: { ...sweep.spec, ...(maxFailedTrials !== undefined && { maxFailedTrials }) } },
     complete,
     trials: counts,
     verdict,
@@ -25,7 +27,7 @@ function makeEnd({
     machine: { os: 'linux', arch: 'x64', cpu: 'a cpu', cores: 2 },
     versions: {},
   };
-  return { outcome: 'finished', complete, message: 'said by the engine', verdict, counts, file, ...given };
+  return { outcome: 'finished', complete, unsaved: [], verdict, counts, file, ...given };
 }
 
 function linesOf(end: RunEnd, given: Partial<EndContext> = {}): string[] {
@@ -75,16 +77,26 @@ describe('the last lines of a run', () => {
       context: { suspended: true },
       want: ['spec.suspend is true: 8 trials are left; set it to false and the same command goes on'],
     },
-    "of a failed run give the engine's words and what to do": {
-      end: makeEnd({ outcome: 'failed', failed: 2, waiting: 3 }),
+    'of a run in which more failed than allowed give both numbers and what to do': {
+      end: makeEnd({ outcome: 'failed', failed: 1, waiting: 3, maxFailedTrials: 0 }),
       want: [
-        'said by the engine',
+        '1 trial failed; spec.maxFailedTrials allows 0',
         'the same command goes on; to run failed trials again, delete their lines in runs/study/journal, or raise spec.maxFailedTrials',
       ],
     },
-    'of a run whose results could not be saved say what the same command does': {
-      end: makeEnd({ outcome: 'failed', waiting: 3 }),
-      want: ['said by the engine', 'the same command goes on, and trains again what was not saved'],
+    'of a run in which none succeeded say so': {
+      end: makeEnd({ outcome: 'failed', failed: 10 }),
+      want: [
+        '10 trials failed; none succeeded',
+        'the same command goes on; to run failed trials again, delete their lines in runs/study/journal',
+      ],
+    },
+    'of a run whose results could not be saved name them and say what the same command does': {
+      end: makeEnd({ outcome: 'failed', waiting: 3, failed: 1, unsaved: [4, 7] }),
+      want: [
+        'journal: could not be written; results not saved: trials 4, 7',
+        'the same command goes on, and trains again what was not saved',
+      ],
     },
     'of a finished run with failed trials say how to train them again': {
       end: makeEnd({ failed: 1 }),

@@ -45,6 +45,6 @@ export async function succeedWithModel(job: Job, onReport?: (report: Report) => 
   return succeed(job, onReport);
 }
 
-export function crash(reason = 'Crashed (exit 1)', final = false): AttemptEnd {
-  return { kind: 'crashed', reason, final };
+export function crash(reason = 'Crashed (exit 1)'): AttemptEnd {
+  return { kind: 'crashed', reason };
 }

@@ -55,7 +55,7 @@ test('attempts at the same time have a process each', async (context) => {
   assert.equal(new Set(ends.map(processOf)).size, 2);
 });
 
-const ends: Record<string, { seed: number; want: RegExp; final?: boolean; execArgv?: string[] }> = {
+const ends: Record<string, { seed: number; want: RegExp; execArgv?: string[] }> = {
   'a worker that is killed': { seed: MISBEHAVE.killsItself, want: /^Crashed \(signal SIGKILL\)$/ },
   'a worker that exits with 1': {
     seed: MISBEHAVE.exits1,
@@ -64,11 +64,6 @@ const ends: Record<string, { seed: number; want: RegExp; final?: boolean; execAr
   'a worker whose stack is long and that talks at random': {
     seed: MISBEHAVE.showsItsStack,
     want: /^Crashed \(exit 1\): RangeError: offset is out of bounds$/,
-  },
-  'a worker that exits with 2, finally,': {
-    seed: MISBEHAVE.exits2,
-    want: /^BadConfiguration \(exit 2\): native: no such backend$/,
-    final: true,
   },
   'a worker that says what is no message': {
     seed: MISBEHAVE.talksGarbage,
@@ -80,16 +75,20 @@ const ends: Record<string, { seed: number; want: RegExp; final?: boolean; execAr
     want: /^Crashed \(signal SIG(ABRT|TRAP|ILL)\): /,
   },
 };
-for (const [who, { seed, want, final = false, execArgv }] of Object.entries(ends)) {
+for (const [who, { seed, want, execArgv }] of Object.entries(ends)) {
   test(`${who} costs one attempt, and the next has a new process`, async (context) => {
     const pool = makePool(context, {}, execArgv);
     const end = await pool.run(await makeJob(context, seed), nobody, never);
     assert.ok(end.kind === 'crashed');
     assert.match(end.reason, want);
-    assert.equal(end.final, final);
     assert.equal((await pool.run(await makeJob(context, 0), nobody, never)).kind, 'result');
   });
 }
+
+test('a worker that exits with 2 refuses to train, in its own words', async (context) => {
+  const end = await makePool(context).run(await makeJob(context, MISBEHAVE.exits2), nobody, never);
+  assert.deepEqual(end, { kind: 'refused', message: 'native: no such backend' });
+});
 
 test('a program that cannot start costs an attempt', async () => {
   const pool = openPool({ entry: '/nowhere/worker.ts', env: process.env });
