@@ -1,3 +1,4 @@
+import { stringify } from 'yaml';
 import type { ReportInput } from '../src/report/report.ts';
 import { type Curve, summarise } from '../src/sweep/curve.ts';
 import type { EpochFigures } from '../src/sweep/measurement.ts';
@@ -106,12 +107,13 @@ function makeReportOf(sweep: Sweep, shapes: (trial: Trial) => CurveShape, change
   const results = trials.map((trial) => makeResultOf(trial, curves.get(trial.trial), epochs));
   return {
     sweep,
+    sweepText: stringify(sweep),
     trials,
     curves,
     verdict,
     results: changes.results ? changes.results(results) : results,
     winnerTest: verdict.best ? { loss: verdict.best.validationLoss + 0.011, accuracy: 0.6534 } : null,
-    modelKept: verdict.best !== null,
+    modelFolder: verdict.best === null ? null : 'model',
     machine: 'Linux x64, 2 cores, Node 22.23.3, WebAssembly with SIMD',
   };
 }

@@ -1,12 +1,14 @@
-import { readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { stringify } from 'yaml';
 import { FILES, readFolder } from '../local/folder.ts';
 import { judgeResults, type VerdictFile } from '../local/verdict.ts';
 import { buildReport } from '../report/report.ts';
-import { writeWhole } from '../shared/durable.ts';
+import { exists, writeWhole } from '../shared/durable.ts';
 import { readReportAssets } from '../shared/report-assets.ts';
 import { fold } from '../sweep/curve.ts';
 import { InvalidConfigError, InvalidSweepError } from '../sweep/errors.ts';
+import type { TrialResult } from '../sweep/result.ts';
 import type { Selection, Sweep } from '../sweep/schema.ts';
 import { expandTrials } from '../sweep/trial.ts';
 import { parseSweepText } from './sweep-file.ts';
@@ -37,23 +39,38 @@ export async function writeReport(folder: string, { selection, output }: ReportO
   const attempts = new Map([...results.values()].map(({ trial, attemptUID }) => [trial, attemptUID]));
   const file = await readVerdictFile(folder);
   // The test set is opened when nothing is left to choose from, and for the winner only.
-  const winner = results.size === trials.length && verdict.best ? results.get(verdict.best.trial) : undefined;
+  const best = verdict.best ? results.get(verdict.best.trial) : undefined;
+  const winner = results.size === trials.length ? best : undefined;
+  const model = best ? await findModel(folder, best, file) : null;
+  const path = output ?? join(folder, 'report.html');
   const html = buildReport(
     {
       sweep,
+      sweepText: selection ? stringify(sweep) : sweepText,
       trials,
       curves: fold(measurements, attempts),
       verdict,
       results: [...results.values()].map(({ test: _, ...sealed }) => sealed),
       winnerTest: winner?.test ?? null,
-      modelKept: file?.model === 'model' && file.verdict.best?.trial === winner?.trial,
+      modelFolder: model && (relative(dirname(path), model) || '.'),
       machine: describeMachine(file),
     },
     await readReportAssets(),
   );
-  const path = output ?? join(folder, 'report.html');
   await writeWhole(path, html);
   return { path, notes };
+}
+
+/** Where the weights of the best lie: published at the end if it is the folder's own winner, else among those of trials that can still win. */
+async function findModel(
+  folder: string,
+  { trial, attemptUID }: TrialResult,
+  file: VerdictFile | undefined,
+): Promise<string | null> {
+  const published = join(folder, FILES.model);
+  if (file?.model === 'model' && file.verdict.best?.trial === trial && (await exists(published))) return published;
+  const kept = join(folder, FILES.models, `${trial}-${attemptUID}`);
+  return (await exists(kept)) ? kept : null;
 }
 
 /** The weights on disk are those of the folder's own checkpoint rule; the thresholds may be any. */
@@ -67,9 +84,8 @@ function withSelection(sweep: Sweep, selection: Selection): Sweep {
 }
 
 async function checkFolder(folder: string): Promise<void> {
-  const isThere = (path: string) => stat(path).then(Boolean, () => false);
-  if (!(await isThere(folder))) throw new InvalidConfigError(`${folder}: no such folder`);
-  if (!(await isThere(join(folder, FILES.journal)))) {
+  if (!(await exists(folder))) throw new InvalidConfigError(`${folder}: no such folder`);
+  if (!(await exists(join(folder, FILES.journal)))) {
     throw new InvalidConfigError(`${folder}: not a run folder; it has no ${FILES.journal}`);
   }
 }

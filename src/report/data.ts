@@ -14,6 +14,8 @@ export type TrialOutcome = Pick<TrialResult, 'trial' | 'attempt' | 'outcome' | '
 /** Everything that a report is made of. */
 export interface ReportInput {
   readonly sweep: Sweep;
+  /** The same as YAML, as the run folder has it. */
+  readonly sweepText: string;
   /** Every point of the grid, by index. */
   readonly trials: readonly Trial[];
   readonly curves: ReadonlyMap<number, Curve>;
@@ -22,8 +24,8 @@ export interface ReportInput {
   readonly results: readonly TrialOutcome[];
   /** The sealed figures of the winner, and only its; null without a winner. */
   readonly winnerTest: TrialResult['test'];
-  /** The winner's weights lie beside the report. */
-  readonly modelKept: boolean;
+  /** Where the winner's weights lie, seen from the report: `model`, `../study/models/3-1f2e`; null if none are kept. */
+  readonly modelFolder: string | null;
   /** For people: `Linux x64, 2 cores, Node 22.23.3, WebAssembly with SIMD`. */
   readonly machine: string;
 }

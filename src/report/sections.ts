@@ -6,8 +6,7 @@ import type { ReportData, ReportInput, TrialView } from './data.ts';
 import { formatAccuracy, formatCount, formatLoss, formatSeconds, plural } from './format.ts';
 import { html, type Markup } from './html.ts';
 import { browserCode, nodeCode } from './usage.ts';
-import { type Explanation, explainAlternative } from './words.ts';
-import { toYaml } from './yaml.ts';
+import { type Explanation, explainAlternative, isFinished } from './words.ts';
 
 export function verdictSection(input: ReportInput, { headline, sentence, notes }: Explanation): Markup {
   return html`<section id="verdict" aria-labelledby="headline">
@@ -155,25 +154,35 @@ export function alternativesSection(input: ReportInput, data: ReportData): Marku
 </section>`;
 }
 
-export function modelSection({ sweep, verdict, modelKept }: ReportInput): Markup | null {
+/** Without a network to name there is no model either. */
+export function modelSection(input: ReportInput): Markup | null {
+  const { sweep, verdict, modelFolder } = input;
   if (!verdict.best) return null;
   const facts = DATASETS[sweep.spec.training.dataset];
   const { height, width, channels, classNames } = facts;
   const title = html`<h2 id="model-title">Use the model</h2>`;
-  if (!modelKept) {
+  if (modelFolder === null) {
+    const why = isFinished(input)
+      ? html`The weights of this network were not kept. To have them, train it again in another folder:
+<code>cnn-sweep run sweep.yaml --trials ${verdict.best.trial} --folder …</code>`
+      : html`The weights of this network are not there. When every trial has ended, the best network’s lie in <code>model/</code>.`;
     return html`<section id="model" aria-labelledby="model-title">${title}
-<p>The weights of this network were not kept. Run the sweep again to have them.</p></section>`;
+<p>${why}</p></section>`;
   }
+  const soFar =
+    !isFinished(input) &&
+    html` The sweep is not finished: they stay as long as this network can still win, and the best network’s lie in
+<code>model/</code> at the end.`;
   return html`<section id="model" aria-labelledby="model-title">${title}
-<p>The weights lie beside this report, in <code>model/</code>. Input: float32 [batch, ${height}, ${width}, ${channels}] (rows, columns,
+<p>Seen from this report, the weights lie in <code>${modelFolder}/</code>.${soFar} Input: float32 [batch, ${height}, ${width}, ${channels}] (rows, columns,
 ${channels === 3 ? 'red, green and blue' : 'grey'}), each byte x scaled to x / 127.5 − 1. Output: ${classNames.length} logits, in this order:
 ${classNames.join(', ')}.</p>
-<h3>Node, WebAssembly</h3><pre tabindex="0"><code>${nodeCode(facts)}</code></pre>
-<h3>Browser</h3><pre tabindex="0"><code>${browserCode(facts)}</code></pre>
+<h3>Node, WebAssembly</h3><pre tabindex="0"><code>${nodeCode(facts, modelFolder)}</code></pre>
+<h3>Browser</h3><pre tabindex="0"><code>${browserCode(facts, modelFolder)}</code></pre>
 </section>`;
 }
 
-export function runSection({ sweep, trials, results, machine }: ReportInput): Markup {
+export function runSection({ sweep, sweepText, trials, results, machine }: ReportInput): Markup {
   const { training } = sweep.spec;
   const facts = DATASETS[training.dataset];
   const validation = Math.round(training.validationFraction * facts.trainingExamples);
@@ -203,11 +212,12 @@ export function runSection({ sweep, trials, results, machine }: ReportInput): Ma
 <h3>Again</h3>
 <pre tabindex="0"><code>cnn-sweep run sweep.yaml</code></pre>
 <h3>sweep.yaml, with every default</h3>
-<pre tabindex="0" class="long"><code>${toYaml(sweep)}</code></pre>
+<pre tabindex="0" class="long"><code>${sweepText}</code></pre>
 </section>`;
 }
 
-export function ruleSection({ sweep: { spec } }: ReportInput): Markup {
+export function ruleSection(input: ReportInput): Markup {
+  const { spec } = input.sweep;
   const { checkpoint, maxLossRise, maxAccuracyGap, parsimony } = spec.selection;
   const kept = checkpoint === 'LastEpoch' ? 'its last epoch' : 'the lowest validation loss within one epoch of t*';
   return html`<section id="rule" aria-labelledby="rule-title">
@@ -224,8 +234,16 @@ export function ruleSection({ sweep: { spec } }: ReportInput): Markup {
       ? 'Of the others, those within one standard error of the lowest validation loss count as equal: the one with the fewest parameters wins.'
       : 'Of the others, the lowest validation loss wins.'
   }</li>
-<li>The test images take no part in this. Their figures were opened afterwards, for the winner only.</li>
+<li>The test images take no part in this. ${whoseTestFigures(input)}</li>
 </ol></section>`;
+}
+
+function whoseTestFigures(input: ReportInput): string {
+  if (input.winnerTest) return 'Their figures were opened afterwards, for the winner only.';
+  if (!isFinished(input)) return 'Their figures stay sealed until every trial has ended; then the winner’s are opened.';
+  return input.verdict.best
+    ? 'The winner’s record holds no test figures.'
+    : 'Their figures stay sealed: there is no winner to open them for.';
 }
 
 function capitalised(text: string): string {

@@ -2,15 +2,12 @@ import type { DATASETS, DatasetName } from '../sweep/dataset.ts';
 
 type Facts = (typeof DATASETS)[DatasetName];
 
-/** Where the winner's model lies, seen from the report. */
-const MODEL = 'model';
-
-/** Node, WebAssembly: complete, to be saved beside the report as classify.mjs. */
-export function nodeCode({ height, width, channels, classNames }: Facts): string {
+/** Node, WebAssembly: complete, to be saved beside the report as classify.mjs. @param folder of the model, seen from there */
+export function nodeCode({ height, width, channels, classNames }: Facts, folder: string): string {
   return `// npm install @tensorflow/tfjs-core@4.22.0 @tensorflow/tfjs-layers@4.22.0 @tensorflow/tfjs-backend-wasm@4.22.0
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 
 const require = createRequire(import.meta.url);
 const tf = { ...require('@tensorflow/tfjs-core'), ...require('@tensorflow/tfjs-layers') };
@@ -18,7 +15,7 @@ const { setWasmPaths } = require('@tensorflow/tfjs-backend-wasm');
 setWasmPaths(dirname(require.resolve('@tensorflow/tfjs-backend-wasm')) + '/');
 await tf.setBackend('wasm');
 
-const folder = join(import.meta.dirname, '${MODEL}');
+const folder = resolve(import.meta.dirname, ${quoted(folder)});
 const { modelTopology, weightsManifest } = JSON.parse(readFileSync(join(folder, 'model.json'), 'utf8'));
 const weights = Buffer.concat(weightsManifest.flatMap(({ paths }) => paths).map((path) => readFileSync(join(folder, path))));
 const model = await tf.loadLayersModel(tf.io.fromMemory({
@@ -37,12 +34,17 @@ console.log(classify(new Uint8Array(${height * width * channels})));`;
 }
 
 /** A browser, over HTTP: browsers do not let a page read files beside it. */
-export function browserCode({ height, width, channels }: Facts): string {
+export function browserCode({ height, width, channels }: Facts, folder: string): string {
   return `<script src="tf.min.js"></script> <!-- dist/tf.min.js of @tensorflow/tfjs@4.22.0 -->
 <script type="module">
-  const model = await tf.loadLayersModel('${MODEL}/model.json');
+  const model = await tf.loadLayersModel(${quoted(`${folder.split('/').map(encodeURIComponent).join('/')}/model.json`)});
   const image = document.querySelector('img'); // ${height} × ${width} pixels
   const input = tf.browser.fromPixels(image, ${channels}).toFloat().div(127.5).sub(1).expandDims(0);
   console.log(await model.predict(input).softmax().data());
 </script>`;
+}
+
+/** As a string of JavaScript, whatever a folder is called. */
+function quoted(text: string): string {
+  return `'${JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"').replaceAll("'", "\\'")}'`;
 }

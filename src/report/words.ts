@@ -26,10 +26,11 @@ function explainBest(best: BestModel, input: ReportInput, data: ReportData): Exp
     `Kept at epoch ${best.epoch} of ${data.epochs}, it has a validation loss of ${loss} and a validation accuracy of ` +
     `${formatAccuracy(best.validationAccuracy)}: ${whyBest(verdict)}.`;
   return {
-    headline: `${unbroken(nameOf(data, best.trial))} is the best network that does not overfit`,
+    headline: `${unbroken(nameOf(data, best.trial))} is ${isFinished(input) ? '' : 'so far '}the best network that does not overfit`,
     sentence,
     notes: [
       ...unfinishedNote(input),
+      ...failedNote(input),
       overfittingNote(best, verdict, selection),
       certaintyNote(verdict, data),
       ...(winnerTest ? [testNote(best, winnerTest)] : []),
@@ -39,9 +40,27 @@ function explainBest(best: BestModel, input: ReportInput, data: ReportData): Exp
   };
 }
 
+/** Every trial has ended, one way or another. */
+export function isFinished({ trials, results }: Pick<ReportInput, 'trials' | 'results'>): boolean {
+  return results.length >= trials.length;
+}
+
 function unfinishedNote({ trials, results }: ReportInput): string[] {
   const [ended, all] = [formatCount(results.length), plural(trials.length, 'trial')];
-  return results.length < trials.length ? [`Not finished: ${ended} of ${all} have ended, so this may change.`] : [];
+  return isFinished({ trials, results }) ? [] : [`Not finished: ${ended} of ${all} have ended, so this may change.`];
+}
+
+function failedNote(input: ReportInput): string[] {
+  const failed = countFailed(input);
+  if (failed === 0) return [];
+  return [`${plural(failed, 'trial')} failed and could not be compared; ${RETRY} trains ${them(failed)} again.`];
+}
+
+const RETRY = 'cnn-sweep run --retry-failed';
+const them = (count: number) => (count === 1 ? 'it' : 'them');
+
+function countFailed({ results }: ReportInput): number {
+  return results.filter(({ outcome }) => outcome === 'Failed').length;
 }
 
 /** A number stays on the line of its name. */
@@ -106,19 +125,13 @@ function testNote(best: BestModel, test: NonNullable<ReportInput['winnerTest']>)
 }
 
 function explainNone(input: ReportInput, data: ReportData): Explanation {
-  const { verdict, sweep } = input;
-  const { findings, leastOverfit } = verdict;
+  const { findings, leastOverfit } = input.verdict;
   const spoken = findings.find(({ trial }) => trial === leastOverfit);
-  const counts = countStatuses(data.trials);
+  const none = `Of ${plural(data.trials.length, 'network')} none is eligible${isFinished(input) ? '' : ' yet'} (${countStatuses(data.trials)}).`;
   return {
-    headline: 'No network qualifies',
-    sentence: spoken
-      ? `Of ${plural(data.trials.length, 'network')} none is eligible (${counts}). ${nameOf(data, spoken.trial)} overfits least: ${spoken.reason}.`
-      : `Of ${plural(data.trials.length, 'network')} none is eligible (${counts}).`,
-    notes: [
-      ...unfinishedNote(input),
-      ...whatToTry(verdict, sweep.spec.selection, data).map((advice) => `Try: ${advice}`),
-    ],
+    headline: isFinished(input) ? 'No network qualifies' : 'No network qualifies yet',
+    sentence: spoken ? `${none} ${nameOf(data, spoken.trial)} overfits least: ${spoken.reason}.` : none,
+    notes: [...unfinishedNote(input), ...whatToTry(input, data).map((advice) => `Try: ${advice}`)],
   };
 }
 
@@ -129,8 +142,12 @@ export function countStatuses(trials: readonly TrialView[]): string {
   return [...counts].map(([status, count]) => `${formatCount(count)} ${STATUS_WORDS[status].toLowerCase()}`).join(', ');
 }
 
-function whatToTry(verdict: Verdict, selection: Selection, data: ReportData): string[] {
+/** A trial without a record is trained by running on, a failed one by asking for it, a stopped one not in this folder. */
+function whatToTry(input: ReportInput, data: ReportData): string[] {
+  const { verdict, sweep, trials, results } = input;
+  const { selection } = sweep.spec;
   const advice: string[] = [];
+  const [waiting, failed] = [trials.length - results.length, countFailed(input)];
   const byBestEpoch = verdict.alternatives.find(({ rule }) => rule === 'BestEpoch');
   if (selection.checkpoint === 'LastEpoch' && byBestEpoch?.trial != null) {
     advice.push(
@@ -140,10 +157,16 @@ function whatToTry(verdict: Verdict, selection: Selection, data: ReportData): st
   const has = (name: FindingName) => verdict.findings.some(({ finding }) => finding === name);
   if (has('Overfit')) advice.push('fewer epochs, smaller widths, or more training images.');
   if (has('Diverged')) advice.push('a smaller learning rate: some losses were not finite.');
-  if (has('Incomplete')) advice.push('run the sweep again: it goes on with the trials that did not finish.');
-  if (advice.length === 0) advice.push('run the sweep: no trial has finished its epochs yet.');
+  if (failed > 0) advice.push(`${RETRY}, which trains the ${plural(failed, 'failed trial')} again.`);
+  if (waiting > 0) {
+    advice.push(
+      `cnn-sweep run once more: it goes on with the ${plural(waiting, 'trial')} that ${haveNot(waiting)} ended.`,
+    );
+  }
   return advice;
 }
+
+const haveNot = (count: number) => (count === 1 ? 'has not' : 'have not');
 
 /** What a rule does, as one would tell a colleague. */
 const RULE_WORDS: Record<RuleName, string> = {

@@ -83,13 +83,33 @@ describe('the verdict in words', () => {
   });
 
   test('of a sweep that is not finished says that its verdict may change', () => {
-    assert.match(explain(makeTroubledReport()), /Not finished: 9 of 10 trials have ended, so this may change/);
+    const words = explain(makeTroubledReport());
+    assert.match(words, /is so far the best network that does not overfit/);
+    assert.match(words, /Not finished: 9 of 10 trials have ended, so this may change/);
     assert.doesNotMatch(explain(makeStudyReport()), /Not finished/);
   });
 
   test('with nothing trained advises to run the sweep', () => {
     const words = explain(makeStudyReport({ curves: () => new Map(), results: () => [] }));
-    assert.match(words, /run the sweep/);
+    assert.match(words, /^No network qualifies yet$/m);
+    assert.match(words, /Try: cnn-sweep run once more: it goes on with the 10 trials that have not ended/);
+    assert.doesNotMatch(words, /retry-failed/);
+  });
+
+  test('of failed trials says that they are trained again only if asked for', () => {
+    const failed = (count: number) =>
+      makeStudyReport({
+        curves: (curves) => new Map([...curves].slice(count)),
+        results: (results) => results.map((r) => (r.trial < count ? { ...r, outcome: 'Failed' as const } : r)),
+      });
+    assert.match(
+      explain(failed(1)),
+      /1 trial failed and could not be compared; cnn-sweep run --retry-failed trains it again/,
+    );
+    const all = explain(failed(10));
+    assert.match(all, /^No network qualifies$/m);
+    assert.match(all, /Try: cnn-sweep run --retry-failed, which trains the 10 failed trials again/);
+    assert.doesNotMatch(all, /once more|goes on/);
   });
 });
 
@@ -158,9 +178,32 @@ describe('the page', () => {
   });
 
   test('without the weights says so and gives no code to load them', () => {
-    const without = buildReport({ ...makeStudyReport(), modelKept: false }, noAssets);
-    assert.match(without, /weights of this network were not kept/);
+    const without = buildReport({ ...makeStudyReport(), modelFolder: null }, noAssets);
+    assert.match(without, /weights of this network were not kept. To have them, train it again in another folder/);
     assert.doesNotMatch(without, /loadLayersModel/);
+  });
+
+  test('of a sweep that goes on says where the weights lie so far, and that the test figures are sealed', () => {
+    const troubled = { ...makeTroubledReport(), winnerTest: null };
+    const page = buildReport({ ...troubled, modelFolder: 'models/2-first' }, noAssets);
+    assert.match(page, /the weights lie in <code>models\/2-first\/<\/code>. The sweep is not finished/);
+    assert.match(page, /resolve\(import.meta.dirname, &#39;models\/2-first&#39;\)/);
+    assert.match(page, /Their figures stay sealed until every trial has ended/);
+    assert.doesNotMatch(page, /were opened/);
+    const lost = buildReport({ ...troubled, modelFolder: null }, noAssets);
+    assert.match(lost, /The weights of this network are not there. When every trial has ended/);
+    assert.doesNotMatch(lost, /were not kept/);
+  });
+
+  test('without a winner opens nothing, and says so', () => {
+    const none = buildReport(makeStudyReport({ selection: { maxLossRise: 0 } }), noAssets);
+    assert.match(none, /there is no winner to open them for/);
+    assert.doesNotMatch(none, /were opened|id="model"/);
+  });
+
+  test('shows the sweep as the run folder has it, byte for byte', () => {
+    const sweepText = '# mine\nspec:   {grid: [{widths: [[3, 8]]}]}\n';
+    assert.ok(buildReport({ ...makeStudyReport(), sweepText }, noAssets).includes(`<code>${sweepText}</code>`));
   });
 });
 

@@ -6,13 +6,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { parse } from 'yaml';
-import { nodeCode } from '../../src/report/usage.ts';
-import { toYaml } from '../../src/report/yaml.ts';
+import { browserCode, nodeCode } from '../../src/report/usage.ts';
 import { DATASETS } from '../../src/sweep/dataset.ts';
 import { saveModel } from '../../src/trainer/save.ts';
 import { loadCpu, loadTf } from '../../src/trainer/tf.ts';
-import { makeStudyReport } from '../builders.ts';
 
 const modules = fileURLToPath(new URL('../../node_modules', import.meta.url));
 
@@ -34,7 +31,7 @@ test('the code of the report loads a saved model in Node and names a class', asy
     dense.setWeights(kernel ? [kernel, bias] : []);
     await saveModel(tf, model, join(folder, 'model'));
     await symlink(modules, join(folder, 'node_modules'));
-    await writeFile(join(folder, 'classify.mjs'), nodeCode(DATASETS.cifar10));
+    await writeFile(join(folder, 'classify.mjs'), nodeCode(DATASETS.cifar10, 'model'));
     const { stdout } = await promisify(execFile)(process.execPath, [join(folder, 'classify.mjs')]);
     assert.equal(stdout.trim(), 'frog');
   } finally {
@@ -42,17 +39,11 @@ test('the code of the report loads a saved model in Node and names a class', asy
   }
 });
 
-test('the sweep as the report writes it is YAML of the same sweep', () => {
-  const { sweep } = makeStudyReport();
-  assert.deepEqual(parse(toYaml(sweep)), sweep);
-});
-
-test('YAML quotes what a reader of YAML would take for something else', () => {
-  const odd = {
-    name: 'yes',
-    list: ['null', '1.0', '', 'a: b', '- x', '#'],
-    'a key': { empty: {}, none: null },
-    deep: [{ a: [{ b: 1 }] }],
-  };
-  assert.deepEqual(parse(toYaml(odd)), odd);
+test('the code of the report names a folder that holds what a string or an address may not', () => {
+  const folder = "../a 'b'/50%#/model";
+  assert.match(nodeCode(DATASETS.cifar10, folder), /resolve\(import\.meta\.dirname, '\.\.\/a \\'b\\'\/50%#\/model'\)/);
+  assert.match(
+    browserCode(DATASETS.cifar10, folder),
+    /loadLayersModel\('\.\.\/a%20\\'b\\'\/50%25%23\/model\/model\.json'\)/,
+  );
 });
