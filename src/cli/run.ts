@@ -26,6 +26,7 @@ export interface RunOptions {
   readonly parallelism?: number;
   readonly backend?: Assignment['backend'];
   readonly trials?: readonly number[];
+  readonly retryFailed?: boolean;
   readonly requireModel?: boolean;
   readonly json?: boolean;
 }
@@ -82,6 +83,7 @@ export async function run(
       interrupt: signals.interrupt,
       kill: signals.kill,
       trials: wanted,
+      retryFailed: options.retryFailed,
     })
       .catch((error: unknown) => explainFolder(error, folder, output))
       .finally(shown.view.close);
@@ -165,9 +167,10 @@ async function reportOf(
   try {
     return (await writeReport(folder, {})).path;
   } catch (error) {
-    const told = systemError(error) ?? error;
-    if (!(told instanceof SweepError)) throw error;
-    output.note(`report: not written: ${told.message}; try again with: cnn-sweep report ${folder}`);
+    // Even a mistake in the report must not keep the verdict of hours of training from being said.
+    const told = error instanceof SweepError ? error : systemError(error);
+    const words = told?.message ?? (error instanceof Error ? error.stack : error);
+    output.note(`report: not written: ${words}; try again with: cnn-sweep report ${folder}`);
     return undefined;
   }
 }

@@ -177,6 +177,17 @@ describe('a run', () => {
   });
 });
 
+test('a report that cannot be written costs the exit code, not the verdict', async (context) => {
+  const cwd = await makeFolder(context);
+  await cp(undisturbed.cwd, cwd, { recursive: true });
+  await rm(join(cwd, 'runs/tiny/report.html'));
+  await mkdir(join(cwd, 'runs/tiny/report.html'));
+  const { code, stdout, stderr } = await runIn(cwd);
+  assert.equal(code, 1);
+  assert.match(stderr, /^report: not written: .*report\.html: .*; try again with: cnn-sweep report runs\/tiny\n$/);
+  assert.match(stdout, /^best: /m);
+});
+
 describe('a run without an eligible model', () => {
   const strict = sweepText({ grid: '{widths: [[3]], learningRate: [10]}' });
 
