@@ -20,13 +20,13 @@ const MAX_FAILURES = 10;
 /** What a person reads when a run is over: what failed, the verdict, where things are, and last what to do next. Pure. */
 export function describeEnd(end: RunEnd, { folder, trials, failures, report, suspended, width }: EndContext): string[] {
   const { test, model } = end.file;
-  const { total, waiting } = end.counts;
+  const { total, waiting, stopped } = end.counts;
   const judged = end.verdict.findings.length > 0;
   return [
     ...(failures.length > 0 ? ['', ...describeFailures(failures, trials)] : []),
     ...(judged ? ['', ...describeVerdict(end.verdict, trials, width)] : []),
-    ...(judged && waiting > 0
-      ? [`This verdict is of ${total - waiting} of ${total} trials: it may still change.`]
+    ...(judged && !end.complete
+      ? [`This verdict is of ${total - waiting - stopped} of ${total} trials: it may still change.`]
       : []),
     ...(test ? [`test accuracy of the kept weights: ${(100 * test.accuracy).toFixed(1)} %`] : []),
     ...(model === 'model' ? [`model:  ${join(folder, 'model')}`] : []),
@@ -50,30 +50,33 @@ function describeFailures(failures: readonly SealedResult[], trials: readonly Tr
 
 /** Nothing is left unsaid of a run that did not end with every trial recorded. */
 export function whatNext(end: RunEnd, folder: string, suspended: boolean): string[] {
-  const { waiting, failed, succeeded } = end.counts;
-  const left = `${count(waiting)} ${waiting === 1 ? 'is' : 'are'} left`;
-  const again = `to run failed trials again, delete their lines in ${join(folder, 'journal')}`;
+  const { failed, stopped, succeeded } = end.counts;
+  const left = `${count(end.left)} ${end.left === 1 ? 'is' : 'are'} left`;
   if (end.unsaved.length > 0) {
     const names = `${end.unsaved.length === 1 ? 'trial' : 'trials'} ${end.unsaved.join(', ')}`;
     return [
-      `journal: could not be written; results not saved: ${names}`,
+      `${join(folder, 'journal')}: could not be written; results not saved: ${names}`,
       'the same command goes on, and trains again what was not saved',
     ];
   }
   if (end.outcome === 'failed') {
     const allowed = end.file.sweep.spec.maxFailedTrials;
-    const tooMany = allowed !== undefined && failed > allowed;
-    const why = tooMany ? `spec.maxFailedTrials allows ${allowed}` : succeeded === 0 ? 'none succeeded' : '';
-    return [
-      `${count(failed)} failed; ${why}`,
-      `the same command goes on; ${again}${tooMany ? ', or raise spec.maxFailedTrials' : ''}`,
-    ];
+    if (allowed === undefined || failed <= allowed) {
+      const rest = end.left > 0 ? `; ${left}` : '';
+      return [`${count(failed)} failed, none succeeded${rest}`, RETRY];
+    }
+    const cut = stopped > 0 ? `, ${stopped} ${stopped === 1 ? 'was' : 'were'} stopped` : '';
+    const goOn = end.left > 0 ? `; ${left}: raise spec.maxFailedTrials and the same command goes on` : '';
+    return [`${count(failed)} failed${cut}; spec.maxFailedTrials allows ${allowed}`, `${RETRY}${goOn}`];
   }
   if (end.outcome === 'interrupted') return [`interrupted: ${left}; the same command goes on`];
-  if (end.complete) return failed > 0 ? [`${again}; the same command then trains them`] : [];
+  const retry = failed > 0 ? [RETRY] : [];
+  if (end.complete) return retry;
   if (suspended) return [`spec.suspend is true: ${left}; set it to false and the same command goes on`];
-  return [`those asked for are done: ${left}; the same command without --trials goes on with the rest`];
+  return [...retry, `those asked for are done: ${left}; the same command without --trials goes on with the rest`];
 }
+
+const RETRY = 'to run failed trials again: --retry-failed';
 
 function count(trials: number): string {
   return `${trials} ${trials === 1 ? 'trial' : 'trials'}`;

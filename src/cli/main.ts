@@ -41,6 +41,7 @@ command('run <file>', 'train every trial of a sweep on this machine and name the
     ]),
   )
   .option('--trials <list>', 'run only these now, by index: 0-3,6', trialList)
+  .option('--retry-failed', 'run trials again that failed in an earlier run of the folder')
   .option('--require-model', 'exit with 3 if no model is eligible')
   .addOption(json())
   .action(async (file, options) => {

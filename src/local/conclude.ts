@@ -13,6 +13,8 @@ import { buildVerdictFile, type Counts, judgeResults, type Machine, modelCard, t
 export interface RunEnd {
   readonly outcome: 'finished' | 'failed' | 'interrupted';
   readonly complete: boolean;
+  /** Trials that are still to be trained: without a record, Stopped, or Failed and to be run again. */
+  readonly left: number;
   /** Trials whose results the disk refused, by index. */
   readonly unsaved: readonly number[];
   readonly verdict: Verdict;
@@ -32,6 +34,7 @@ export interface Ran {
   readonly unsaved: readonly number[];
   /** More trials failed than allowed. */
   readonly failed: boolean;
+  readonly left: number;
   readonly interrupted: boolean;
   readonly versions: Readonly<Record<string, string>>;
   readonly onEvent: (event: RunEvent) => void;
@@ -56,15 +59,13 @@ export async function concludeRun(ran: Ran): Promise<RunEnd> {
   if (lost > 0) note(`curves.ndjson: ${lost} measurements could not be written; the verdict does not need them`);
   ran.onEvent({ kind: 'verdict', verdict });
   const unsaved = ran.unsaved.toSorted((a, b) => a - b);
-  return { outcome: outcomeOf(ran, file), complete: file.complete, unsaved, verdict, counts: file.trials, file };
+  const { left } = ran;
+  return { outcome: outcomeOf(ran, file), complete: file.complete, left, unsaved, verdict, counts: file.trials, file };
 }
 
-function outcomeOf(
-  { unsaved, failed: tooMany, interrupted }: Ran,
-  { trials, complete }: VerdictFile,
-): RunEnd['outcome'] {
+function outcomeOf({ unsaved, failed: tooMany, left, interrupted }: Ran, { trials }: VerdictFile): RunEnd['outcome'] {
   if (unsaved.length > 0 || tooMany) return 'failed';
-  if (interrupted && !complete) return 'interrupted';
+  if (interrupted && left > 0) return 'interrupted';
   return trials.succeeded === 0 && trials.failed > 0 ? 'failed' : 'finished';
 }
 

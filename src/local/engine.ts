@@ -42,6 +42,8 @@ export interface RunDeps {
   readonly kill?: AbortSignal | undefined;
   /** Only these now; the others stay for the next call. */
   readonly trials?: ReadonlySet<number> | undefined;
+  /** Trials that an earlier run recorded as Failed run again. */
+  readonly retryFailed?: boolean | undefined;
   readonly timers?: Timers | undefined;
   /** Wait before the next attempt at a trial. @param attempt the one that failed, from 1 */
   readonly backoffMs?: ((attempt: number) => number) | undefined;
@@ -95,7 +97,7 @@ class Run {
   readonly #notNow: readonly number[];
   /** On disk. */
   readonly #results: Map<number, TrialResult>;
-  /** On disk or on the way there: these never start again. */
+  /** On disk or on the way there: these do not start any more. */
   readonly #ended = new Map<number, Outcome>();
   readonly #running = new Map<number, Live>();
   readonly #attempts = new Map<number, number>();
@@ -117,12 +119,25 @@ class Run {
     this.#notNow = trials.map(({ trial }) => trial).filter((trial) => deps.trials && !deps.trials.has(trial));
     this.#results = new Map(folder.results);
     for (const { trial, outcome } of folder.results.values()) this.#ended.set(trial, outcome);
+    for (const trial of this.#toRunAgain()) this.#ended.delete(trial);
+  }
+
+  /** Recorded trials of this run that start again: Failed ones if asked for, and Stopped ones unless too many have still failed. */
+  #toRunAgain(): number[] {
+    const { retryFailed } = this.#deps;
+    const { maxFailedTrials = Number.POSITIVE_INFINITY } = this.#sweep.spec;
+    const recorded = [...this.#ended].filter(([trial]) => !this.#notNow.includes(trial));
+    const retried = recorded.filter(([, outcome]) => outcome === 'Failed' && retryFailed);
+    const failures = [...this.#ended.values()].filter((outcome) => outcome === 'Failed').length - retried.length;
+    const stopped = recorded.filter(([, outcome]) => outcome === 'Stopped' && failures <= maxFailedTrials);
+    return [...retried, ...stopped].map(([trial]) => trial);
   }
 
   /** Says what was found, and takes stock of the weights on disk. */
   async welcome(): Promise<void> {
     for (const message of this.#folder.notes) this.#note(message);
-    this.#emit({ kind: 'opened', trials: this.#trials, recorded: [...this.#results.values()].map(seal) });
+    const recorded = [...this.#results.values()].filter(({ trial }) => this.#ended.has(trial)).map(seal);
+    this.#emit({ kind: 'opened', trials: this.#trials, recorded });
     for (const result of this.#results.values()) await this.#keepModel(result);
     if (this.#sweep.spec.suspend) this.#note('spec.suspend is true: nothing is started');
   }
@@ -161,6 +176,7 @@ class Run {
       results: this.#results,
       unsaved: this.#unsaved,
       failed: this.#failed,
+      left: this.#trials.length - [...this.#ended.values()].filter((outcome) => outcome !== 'Stopped').length,
       interrupted: Boolean(interrupt?.aborted || kill?.aborted),
       versions,
       onEvent,

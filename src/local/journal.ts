@@ -15,7 +15,9 @@ const DAMAGED_HEADER = 'journal:1: the header is damaged; restore it from a copy
 export interface JournalFold {
   /** The sweep as the folder was started with; null if there is no journal yet. */
   readonly startedWith: Sweep | null;
-  /** The first record of each trial. */
+  /** The record of each trial that counts: of several the first that Succeeded, else the last. A trial that was Stopped was only
+   * cut off, and one that Failed is run again if asked for: their next record replaces it. What Succeeded never changes.
+   */
   readonly results: ReadonlyMap<number, TrialResult>;
   readonly goodBytes: number;
   readonly notes: readonly string[];
@@ -158,7 +160,7 @@ export async function readJournal(path: string): Promise<JournalFold> {
         break;
       } else {
         const result = decodeRecord(line);
-        if (results.has(result.trial))
+        if (results.get(result.trial)?.outcome === 'Succeeded')
           notes.push(`journal:${line.number}: a second record of trial ${result.trial}; the first counts`);
         else results.set(result.trial, result);
       }

@@ -16,7 +16,7 @@ export interface Machine {
 /** What `verdict.json` holds. Same records, same bytes: no time, no process, no attempt stands in it. */
 export interface VerdictFile {
   readonly sweep: Sweep;
-  /** Every trial has a record. Before that nothing is unsealed. */
+  /** Every trial has a record, and none was stopped. Before that nothing is unsealed. */
   readonly complete: boolean;
   readonly trials: Counts;
   readonly verdict: Verdict;
@@ -71,7 +71,7 @@ export function buildVerdictFile(
   { hasModel, machine, versions }: { hasModel: boolean; machine: Machine; versions: Readonly<Record<string, string>> },
 ): VerdictFile {
   const counts = countTrials(results.values(), total);
-  const complete = counts.waiting === 0;
+  const complete = counts.waiting === 0 && counts.stopped === 0;
   const winner = verdict.best ? results.get(verdict.best.trial) : undefined;
   const test = (complete && winner?.test) || null;
   const backends = winner ? [winner.backend] : [...results.values()].map(({ backend }) => backend);

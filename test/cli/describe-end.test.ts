@@ -14,7 +14,8 @@ function makeEnd({
   ...given
 }: Partial<RunEnd> & { waiting?: number; failed?: number; stopped?: number; maxFailedTrials?: number } = {}): RunEnd {
   const counts = { total: 10, succeeded: 10 - waiting - failed - stopped, failed, stopped, waiting };
-  const complete = waiting === 0;
+  const left = waiting + stopped;
+  const complete = left === 0;
   const file = {
     sweep: { ...sweep, spec: { ...sweep.spec, ...(maxFailedTrials !== undefined && { maxFailedTrials }) } },
     complete,
@@ -27,7 +28,7 @@ function makeEnd({
     machine: { os: 'linux', arch: 'x64', cpu: 'a cpu', cores: 2 },
     versions: {},
   };
-  return { outcome: 'finished', complete, unsaved: [], verdict, counts, file, ...given };
+  return { outcome: 'finished', complete, left, unsaved: [], verdict, counts, file, ...given };
 }
 
 function linesOf(end: RunEnd, given: Partial<EndContext> = {}): string[] {
@@ -78,29 +79,28 @@ describe('the last lines of a run', () => {
       want: ['spec.suspend is true: 8 trials are left; set it to false and the same command goes on'],
     },
     'of a run in which more failed than allowed give both numbers and what to do': {
-      end: makeEnd({ outcome: 'failed', failed: 1, waiting: 3, maxFailedTrials: 0 }),
+      end: makeEnd({ outcome: 'failed', failed: 1, maxFailedTrials: 0, waiting: 3, stopped: 2 }),
       want: [
-        '1 trial failed; spec.maxFailedTrials allows 0',
-        'the same command goes on; to run failed trials again, delete their lines in runs/study/journal, or raise spec.maxFailedTrials',
+        'This verdict is of 5 of 10 trials: it may still change.',
+        'report: runs/study/report.html',
+        '1 trial failed, 2 were stopped; spec.maxFailedTrials allows 0',
+        'to run failed trials again: --retry-failed; 5 trials are left: raise spec.maxFailedTrials and the same command goes on',
       ],
     },
     'of a run in which none succeeded say so': {
       end: makeEnd({ outcome: 'failed', failed: 10 }),
-      want: [
-        '10 trials failed; none succeeded',
-        'the same command goes on; to run failed trials again, delete their lines in runs/study/journal',
-      ],
+      want: ['10 trials failed, none succeeded', 'to run failed trials again: --retry-failed'],
     },
     'of a run whose results could not be saved name them and say what the same command does': {
       end: makeEnd({ outcome: 'failed', waiting: 3, failed: 1, unsaved: [4, 7] }),
       want: [
-        'journal: could not be written; results not saved: trials 4, 7',
+        'runs/study/journal: could not be written; results not saved: trials 4, 7',
         'the same command goes on, and trains again what was not saved',
       ],
     },
     'of a finished run with failed trials say how to train them again': {
       end: makeEnd({ failed: 1 }),
-      want: ['to run failed trials again, delete their lines in runs/study/journal; the same command then trains them'],
+      want: ['to run failed trials again: --retry-failed'],
     },
     'say that no model was kept': {
       end: makeEnd({ file: { ...makeEnd().file, model: 'none kept' } }),

@@ -168,6 +168,69 @@ test('more failed trials than allowed stop the sweep, and running trials are rec
   assert.equal(end.outcome, 'failed');
   assert.equal(end.complete, false);
   assert.deepEqual(end.counts, { total: 6, succeeded: 2, failed: 2, stopped: 1, waiting: 1 });
+
+  const same = new FakePool();
+  const again = await run(folder, sweep, same);
+  assert.deepEqual([same.ran, again.end.outcome, again.end.file.test], [[], 'failed', null]);
+});
+
+test('a stopped trial is only cut off: with a higher limit it runs again, and its new record counts', async (context) => {
+  const folder = await makeFolder(context);
+  const seeds = [0, 1, 2, 3];
+  await run(folder, makeSweep({ seeds, maxFailedTrials: 1 }), twoCrash(), { parallelism: 3 });
+  const raised = makeSweep({ seeds, maxFailedTrials: 2 });
+  const others = await run(folder, raised, new FakePool(), { trials: new Set([0, 3]) });
+  assert.deepEqual([others.end.complete, others.end.left, others.end.file.test], [false, 1, null]);
+  const pool = new FakePool();
+  const { end, events } = await run(folder, raised, pool);
+  assert.deepEqual(
+    pool.ran.map(({ trial }) => trial),
+    [2],
+  );
+  assert.deepEqual(
+    of(events, 'opened').map(({ recorded }) => recorded.length),
+    [3],
+  );
+  assert.deepEqual([end.outcome, end.complete, end.left], ['finished', true, 0]);
+  assert.deepEqual(end.counts, { total: 4, succeeded: 2, failed: 2, stopped: 0, waiting: 0 });
+  const { results, notes } = await readJournal(join(folder, 'journal'));
+  assert.deepEqual([results.get(2)?.outcome, notes], ['Succeeded', []]);
+});
+
+test('failed trials run again if asked for, to the verdict of a run in which none failed', async (context) => {
+  const folder = await makeFolder(context);
+  const first = await run(
+    folder,
+    makeSweep(),
+    new FakePool((job) => (job.assignment.trial < 2 ? crash() : succeed(job))),
+  );
+  assert.equal(first.end.counts.failed, 2);
+  const idle = new FakePool();
+  await run(folder, makeSweep(), idle);
+  assert.deepEqual(idle.ran, []);
+  const pool = new FakePool();
+  const some = await run(folder, makeSweep(), pool, { retryFailed: true, trials: new Set([1, 3]) });
+  assert.deepEqual([some.end.counts.failed, some.end.outcome], [1, 'finished']);
+  await run(folder, makeSweep(), pool, { retryFailed: true });
+  assert.deepEqual(
+    pool.ran.map(({ trial }) => trial),
+    [1, 0],
+  );
+  assert.equal(await verdictBytes(folder), await undisturbedVerdict(context, makeSweep(), () => new FakePool()));
+});
+
+test('failed trials that run again do not count against the limit, and may be interrupted', async (context) => {
+  const folder = await makeFolder(context);
+  const sweep = makeSweep({ maxFailedTrials: 0 });
+  const crashes = new FakePool((job) => (job.assignment.trial === 0 ? crash() : succeed(job)));
+  assert.equal((await run(folder, sweep, crashes)).end.outcome, 'failed');
+  const kill = new AbortController();
+  const onEvent = (event: RunEvent) => event.kind === 'started' && kill.abort();
+  const stuck = new FakePool(() => new Promise(() => undefined));
+  const { end } = await run(folder, sweep, stuck, { retryFailed: true, kill: kill.signal, onEvent });
+  assert.deepEqual([end.outcome, end.left, end.counts.failed], ['interrupted', 1, 1]);
+  const last = await run(folder, sweep, new FakePool(), { retryFailed: true });
+  assert.deepEqual([last.end.outcome, last.end.counts.succeeded], ['finished', 4]);
 });
 
 test('suspend starts nothing and says so', async (context) => {

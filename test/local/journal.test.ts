@@ -84,7 +84,22 @@ test('a line that a person deleted is a trial that runs again', async (context) 
   assert.deepEqual(await reopen(path), { trials: [0, 2, 3], notes: [] });
 });
 
-test('of two records of a trial the first counts', async (context) => {
+test('a later record replaces one that Failed or was Stopped, and none that Succeeded', async (context) => {
+  const path = join(await makeFolder(context), 'journal');
+  const { journal } = await openJournal(path, sweep, quiet);
+  const whole = results[0] as TrialResult;
+  const short = { ...whole, summary: null, test: null };
+  await journal.append({ ...short, outcome: 'Stopped', attemptUID: 'a' });
+  await journal.append({ ...short, outcome: 'Failed', attemptUID: 'b' });
+  await journal.append({ ...whole, attemptUID: 'c' });
+  await journal.append({ ...short, outcome: 'Failed', attemptUID: 'd' });
+  await journal.close();
+  const { results: found, notes } = await readJournal(path);
+  assert.deepEqual([found.get(0)?.outcome, found.get(0)?.attemptUID], ['Succeeded', 'c']);
+  assert.deepEqual(notes, ['journal:5: a second record of trial 0; the first counts']);
+});
+
+test('of two records of a trial that succeeded the first counts', async (context) => {
   const path = join(await makeFolder(context), 'journal');
   const { journal } = await openJournal(path, sweep, quiet);
   const first = results[0] as TrialResult;
