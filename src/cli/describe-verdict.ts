@@ -1,15 +1,8 @@
+import { formatAccuracy, formatLoss } from '../sweep/figures.ts';
 import { type Finding, percent, points } from '../sweep/finding.ts';
 import type { Trial } from '../sweep/trial.ts';
-import type { Alternative, RuleName, Verdict } from '../sweep/verdict.ts';
+import { type Alternative, RULE_WORDS, type Verdict } from '../sweep/verdict.ts';
 import { type Column, layOut, NETWORK_CELLS, wrap } from './table.ts';
-
-const RULE_WORDS: Record<RuleName, string> = {
-  BestEpoch: 'the best epoch near the turning point',
-  LastEpoch: 'the last epoch',
-  RawBest: 'the lowest validation loss at any epoch, no filter',
-  NoFilter: 'overfitting ignored',
-  NoParsimony: 'the lowest loss, however large',
-};
 
 /** A verdict for a terminal: the finding of every trial, what other rules would have picked, and last, where the eye ends,
  * the sentence that names the best. Pure.
@@ -57,10 +50,10 @@ function findingColumns(name: (trial: number) => string, best: number | undefine
     { title: 'network', value: ({ trial }) => name(trial), flexible: NETWORK_CELLS },
     { title: 'finding', value: ({ finding }) => finding },
     { title: 'epoch', value: ({ keptEpoch }) => text(keptEpoch, String), align: 'right', drop: 2 },
-    { title: 'val. loss', value: ({ validationLoss }) => text(validationLoss, lossOf), align: 'right' },
+    { title: 'val. loss', value: ({ validationLoss }) => formatLoss(validationLoss), align: 'right' },
     {
       title: 'val. acc.',
-      value: ({ validationAccuracy }) => text(validationAccuracy, percentOf),
+      value: ({ validationAccuracy }) => formatAccuracy(validationAccuracy),
       align: 'right',
       drop: 1,
     },
@@ -74,7 +67,7 @@ function alternativeColumns(name: (trial: number) => string): Column<Alternative
     { title: 'rule', value: ({ rule }) => RULE_WORDS[rule], flexible: NETWORK_CELLS },
     { title: 'network', value: ({ trial }) => text(trial, name), flexible: NETWORK_CELLS },
     { title: 'epoch', value: ({ epoch }) => text(epoch, String), align: 'right', drop: 1 },
-    { title: 'loss', value: (a) => text(a.validationLossDifference, (x) => signed(lossOf(x))), align: 'right' },
+    { title: 'loss', value: (a) => text(a.validationLossDifference, (x) => signed(formatLoss(x))), align: 'right' },
     {
       title: 'accuracy',
       value: (a) => text(a.validationAccuracyDifference, (x) => signed(points(x))),
@@ -84,9 +77,6 @@ function alternativeColumns(name: (trial: number) => string): Column<Alternative
     { title: 'finding', value: ({ finding }) => finding ?? '–', drop: 2 },
   ];
 }
-
-const percentOf = (fraction: number) => `${(100 * fraction).toFixed(1)} %`;
-const lossOf = (loss: number) => (Math.abs(loss) < 1e4 ? loss.toFixed(3) : loss.toExponential(1));
 
 /** `+0.012`, `-0.012`, and `=` for a difference that rounds to none. */
 function signed(figure: string): string {

@@ -1,4 +1,5 @@
 import type { RunEvent, SealedResult } from '../local/engine.ts';
+import { formatLoss } from '../sweep/figures.ts';
 import { type FindingName, findingOf, points } from '../sweep/finding.ts';
 import type { EpochFigures, Measurement, Progress } from '../sweep/measurement.ts';
 import type { Selection, Sweep } from '../sweep/schema.ts';
@@ -147,13 +148,11 @@ export function gapOf(figures: EpochFigures | null): string {
   return figures ? points(figures.trainAccuracy - figures.validationAccuracy) : '';
 }
 
-/** `65.2 %` */
-export function accuracyOf(value: number): string {
-  return `${(100 * value).toFixed(1)} %`;
-}
+export { formatAccuracy as accuracyOf } from '../sweep/figures.ts';
 
+/** Blank before there is any. */
 export function lossOf(loss: number | null | undefined): string {
-  return loss === undefined ? '' : loss === null ? 'not finite' : loss.toFixed(3);
+  return loss === undefined ? '' : loss === null ? 'not finite' : formatLoss(loss);
 }
 
 /** Changes the rows of some trials; one copy however many there are. */

@@ -1,9 +1,10 @@
 import { DATASETS } from '../sweep/dataset.ts';
+import { formatAccuracy, formatLoss } from '../sweep/figures.ts';
 import { percent, points } from '../sweep/finding.ts';
 import { GLYPHS, STATUS_WORDS } from './charts/marks.ts';
 import { scoredTrials } from './charts/parameters.ts';
 import type { ReportData, ReportInput, TrialView } from './data.ts';
-import { formatAccuracy, formatCount, formatLoss, formatSeconds, plural } from './format.ts';
+import { capitalised, formatCount, formatSeconds, plural } from './format.ts';
 import { html, type Markup } from './html.ts';
 import { browserCode, nodeCode } from './usage.ts';
 import { type Explanation, explainAlternative, isFinished } from './words.ts';
@@ -244,8 +245,4 @@ function whoseTestFigures(input: ReportInput): string {
   return input.verdict.best
     ? 'The winner’s record holds no test figures.'
     : 'Their figures stay sealed: there is no winner to open them for.';
-}
-
-function capitalised(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -1,10 +1,11 @@
+import { formatAccuracy, formatLoss } from '../sweep/figures.ts';
 import { type FindingName, percent, points } from '../sweep/finding.ts';
 import type { Selection } from '../sweep/schema.ts';
 import { isEligible } from '../sweep/selection.ts';
-import type { Alternative, BestModel, RuleName, Verdict } from '../sweep/verdict.ts';
+import { type Alternative, type BestModel, RULE_WORDS, type Verdict } from '../sweep/verdict.ts';
 import { STATUS_WORDS } from './charts/marks.ts';
 import type { ReportData, ReportInput, TrialView } from './data.ts';
-import { formatAccuracy, formatCount, formatLoss, list, plural } from './format.ts';
+import { capitalised, formatCount, list, plural } from './format.ts';
 
 /** The verdict for people: a headline, one sentence with the numbers, and what to make of them. */
 export interface Explanation {
@@ -168,15 +169,6 @@ function whatToTry(input: ReportInput, data: ReportData): string[] {
 
 const haveNot = (count: number) => (count === 1 ? 'has not' : 'have not');
 
-/** What a rule does, as one would tell a colleague. */
-const RULE_WORDS: Record<RuleName, string> = {
-  BestEpoch: 'Keep every network at its best epoch',
-  LastEpoch: 'Keep every network at its last epoch',
-  RawBest: 'Take the lowest loss ever seen, at any epoch, overfit or not',
-  NoFilter: 'Let networks that overfit win too',
-  NoParsimony: 'Take the lowest loss, however large the network',
-};
-
 export interface AlternativeWords {
   readonly rule: string;
   readonly pick: string;
@@ -190,7 +182,7 @@ export function explainAlternative(
 ): AlternativeWords {
   const { rule, trial, epoch } = alternative;
   const own = rule === sweep.spec.selection.checkpoint ? ' (the rule of this sweep)' : '';
-  const words = { rule: `${RULE_WORDS[rule]}${own}` };
+  const words = { rule: `${capitalised(RULE_WORDS[rule])}${own}` };
   if (trial === null) return { ...words, pick: 'nothing', price: 'no network is eligible under this rule' };
   const pick = `${nameOf(data, trial)}, epoch\u00a0${epoch}`;
   if (!best) {

@@ -1,3 +1,4 @@
+import { formatAccuracy, formatLoss } from './figures.ts';
 import { excessOf, type Finding, findingOf, percent, points } from './finding.ts';
 import type { CurveSummary } from './result.ts';
 import type { Selection } from './schema.ts';
@@ -27,7 +28,16 @@ export interface BestModel {
   readonly finding: Finding['finding'];
 }
 
-export type RuleName = 'BestEpoch' | 'LastEpoch' | 'RawBest' | 'NoFilter' | 'NoParsimony';
+/** What other rules do, in words for people, the telling ones first: a narrow terminal shortens them. Ours is checkpoint, filter and parsimony as the selection has them. */
+export const RULE_WORDS = {
+  BestEpoch: 'best epoch of every network',
+  LastEpoch: 'last epoch of every network',
+  RawBest: 'lowest loss at any epoch, overfit or not',
+  NoFilter: 'overfitting ignored',
+  NoParsimony: 'lowest loss, however large the network',
+} as const;
+
+export type RuleName = keyof typeof RULE_WORDS;
 
 /** What another rule would have picked, and its price: its figure minus ours; null if either side names nothing. */
 export interface Alternative {
@@ -197,13 +207,13 @@ function findLeastOverfit(findings: readonly Finding[], selection: Selection): F
 }
 
 function explainChoice(best: BestModel, { lowest, withinOneStandardError }: Choice): string {
-  const loss = `validation loss ${best.validationLoss.toFixed(3)} ± ${best.validationLossStandardError.toFixed(3)}`;
-  const figures = `${loss}, accuracy ${(100 * best.validationAccuracy).toFixed(1)} %, gap ${points(best.gap)}, rise ${percent(best.rise)}`;
+  const loss = `validation loss ${formatLoss(best.validationLoss)} ± ${formatLoss(best.validationLossStandardError)}`;
+  const figures = `${loss}, accuracy ${formatAccuracy(best.validationAccuracy)}, gap ${points(best.gap)}, rise ${percent(best.rise)}`;
   const count = best.parameterCount.toLocaleString('en-US');
   const why =
     lowest.trial === best.trial
       ? 'the lowest loss of all that do not overfit'
-      : `the fewest parameters (${count}) of the ${withinOneStandardError.length} within one standard error of the lowest loss (${lowest.validationLoss.toFixed(3)}, trial ${lowest.trial})`;
+      : `the fewest parameters (${count}) of the ${withinOneStandardError.length} within one standard error of the lowest loss (${formatLoss(lowest.validationLoss)}, trial ${lowest.trial})`;
   return `trial ${best.trial}, kept at epoch ${best.epoch}: ${figures}: ${why}`;
 }
 

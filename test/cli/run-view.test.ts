@@ -189,3 +189,7 @@ test('times are written as clocks', () => {
 test('a loss that is absent is blank, one that is not finite is said so', () => {
   assert.deepEqual([undefined, null, 1.23456].map(lossOf), ['', 'not finite', '1.235']);
 });
+
+test('a loss of any size takes at most nine characters', () => {
+  assert.deepEqual([9999, 1e20, 1.7e308].map(lossOf), ['9999.000', '1.0e+20', '1.7e+308']);
+});

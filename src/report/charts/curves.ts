@@ -1,5 +1,6 @@
+import { formatAccuracy, formatLoss } from '../../sweep/figures.ts';
 import type { Columns, ReportData, TrialView } from '../data.ts';
-import { formatAccuracy, formatLoss, plural } from '../format.ts';
+import { plural } from '../format.ts';
 import { spread, textWidth } from './labels.ts';
 import {
   CHART_STYLE,

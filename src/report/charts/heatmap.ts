@@ -1,5 +1,6 @@
+import { formatLoss } from '../../sweep/figures.ts';
 import type { AxisView, ReportData, TrialView } from '../data.ts';
-import { formatLoss, plural } from '../format.ts';
+import { plural } from '../format.ts';
 import { textWidth } from './labels.ts';
 import { CHART_STYLE, type Chart, GLYPHS, type Plot, STATUS_WORDS, shorten } from './marks.ts';
 

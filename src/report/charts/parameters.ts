@@ -1,5 +1,6 @@
+import { formatLoss } from '../../sweep/figures.ts';
 import type { ReportData, TrialView } from '../data.ts';
-import { formatCount, formatLoss, plural } from '../format.ts';
+import { formatCount, plural } from '../format.ts';
 import { placeLabels } from './labels.ts';
 import { CHART_STYLE, type Chart, colourOf, type Plot, STATUS_WORDS, STRONG, SYMBOLS, shorten } from './marks.ts';
 

@@ -1,5 +1,6 @@
+import { formatAccuracy, formatLoss } from '../../sweep/figures.ts';
 import type { ReportData } from '../data.ts';
-import { formatAccuracy, formatCount, formatLoss } from '../format.ts';
+import { formatCount } from '../format.ts';
 import { curvePoints, type Quantity } from './curves.ts';
 import { cellsOf, type HeatMapView } from './heatmap.ts';
 import { STATUS_WORDS } from './marks.ts';
