@@ -50,7 +50,7 @@ function describeFailures(failures: readonly SealedResult[], trials: readonly Tr
 
 /** Nothing is left unsaid of a run that did not end with every trial recorded. */
 export function whatNext(end: RunEnd, folder: string, suspended: boolean): string[] {
-  const { failed, stopped, succeeded } = end.counts;
+  const { failed, stopped } = end.counts;
   const left = `${count(end.left)} ${end.left === 1 ? 'is' : 'are'} left`;
   if (end.unsaved.length > 0) {
     const names = `${end.unsaved.length === 1 ? 'trial' : 'trials'} ${end.unsaved.join(', ')}`;

@@ -51,7 +51,7 @@ export async function concludeRun(ran: Ran): Promise<RunEnd> {
   const file = buildVerdictFile(sweep, results, trials.length, verdict, context);
   const trial = winner && trials[winner.trial];
   if (ran.unsaved.length === 0) {
-    if (file.complete && winner && hasModel && trial) await folder.publishModel(winner, modelCard(file, trial));
+    if (file.model === 'model' && winner && trial) await folder.publishModel(winner, modelCard(file, trial));
     await folder.writeVerdict(file);
   }
   if (file.model === 'none kept') note(`model: none kept of trial ${verdict.best?.trial}`);

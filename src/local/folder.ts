@@ -53,6 +53,7 @@ export interface RunFolder {
   dropModel(attempt: AttemptName): Promise<void>;
   /** Copies the winner's weights to `model/`, with the card. */
   publishModel(attempt: AttemptName, card: string): Promise<void>;
+  /** Writes verdict.json; a `model/` that it does not speak of is removed. */
   writeVerdict(file: VerdictFile): Promise<void>;
   close(): Promise<void>;
 }
@@ -135,6 +136,7 @@ function buildFolder({ path, journal, results, notes, curves, progress, close }:
     },
     async writeVerdict(file) {
       await writeIfChanged(join(path, FILES.verdict), encodeVerdictFile(file));
+      if (file.model !== 'model') await removeWhole(join(path, FILES.model));
     },
     close,
   };
@@ -218,16 +220,29 @@ async function removeForeignModels(models: string, results: ReadonlyMap<number, 
 }
 
 async function replaceFolder(source: string, target: string, card: string): Promise<void> {
-  const temporary = `${target}.${randomUUID()}${TEMPORARY}`;
+  const temporary = temporaryOf(target);
   await cp(source, temporary, { recursive: true });
   await writeWhole(join(temporary, 'README.md'), card);
   for (const name of await readdir(temporary)) await sync(join(temporary, name));
   await sync(temporary);
-  const old = `${target}.${randomUUID()}${TEMPORARY}`;
+  const old = temporaryOf(target);
   if (await exists(target)) await rename(target, old);
   await rename(temporary, target);
   await sync(join(target, '..'));
   await rm(old, { recursive: true, force: true });
+}
+
+/** Removes a folder whole or not at all; what a kill leaves behind is removed at the next opening. */
+async function removeWhole(target: string): Promise<void> {
+  if (!(await exists(target))) return;
+  const old = temporaryOf(target);
+  await rename(target, old);
+  await sync(join(target, '..'));
+  await rm(old, { recursive: true, force: true });
+}
+
+function temporaryOf(path: string): string {
+  return `${path}.${randomUUID()}${TEMPORARY}`;
 }
 
 async function writeIfChanged(path: string, content: string): Promise<void> {

@@ -17,7 +17,7 @@ export interface WorkerProgram {
 
 /** When a worker counts as hung, in milliseconds. */
 export interface Patience {
-  /** Before the first heartbeat of an attempt: starting, compiling, loading images. */
+  /** Before the first step of a worker's first attempt: starting, compiling, loading images. Later ones start as they go on. */
   readonly startupMs: number;
   /** Between two steps, or 20 times the slowest step, whichever is longer. */
   readonly stepMs: number;
@@ -81,6 +81,7 @@ class WorkerProcess {
   #ready: boolean = false;
   #condemned: string | undefined;
   #steps = -1;
+  #stepLimitMs: number;
   #cancelWatch = () => {};
   #cancelKill = () => {};
 
@@ -93,6 +94,7 @@ class WorkerProcess {
     this.#timers = timers;
     this.#limits = limits;
     this.#chatter = chatter;
+    this.#stepLimitMs = limits.startupMs;
     // Detached: a process group of its own, so that Ctrl-C in the terminal is the main process's to answer. It ends with the channel.
     this.#child = fork(entry, {
       env,
@@ -142,7 +144,7 @@ class WorkerProcess {
       signal.addEventListener('abort', abort);
       this.#current = { job, onReport, end };
       this.#steps = -1;
-      this.#watch(this.#limits.startupMs, 'before its first step');
+      this.#watch(this.#stepLimitMs, 'before its first step');
       if (this.#ready) this.#send(job);
     });
   }
@@ -197,7 +199,8 @@ class WorkerProcess {
     if (!this.#current || !(steps > this.#steps)) return;
     this.#steps = steps;
     const slow = Number.isFinite(slowestStepMs) ? SLOWEST_STEPS * slowestStepMs : 0;
-    this.#watch(Math.max(this.#limits.stepMs, slow), 'between two steps');
+    this.#stepLimitMs = Math.max(this.#limits.stepMs, slow);
+    this.#watch(this.#stepLimitMs, 'between two steps');
   }
 
   #watch(ms: number, when: string): void {

@@ -19,6 +19,8 @@ export interface VerdictFile {
   /** Every trial has a record, and none was stopped. Before that nothing is unsealed. */
   readonly complete: boolean;
   readonly trials: Counts;
+  /** How each recorded trial ended, by index. */
+  readonly outcomes: readonly Pick<TrialResult, 'trial' | 'outcome' | 'reason'>[];
   readonly verdict: Verdict;
   /** Test figures of the winner's kept weights; of no other trial. */
   readonly test: { readonly loss: number | null; readonly accuracy: number } | null;
@@ -79,6 +81,9 @@ export function buildVerdictFile(
     sweep,
     complete,
     trials: counts,
+    outcomes: [...results.values()]
+      .sort((a, b) => a.trial - b.trial)
+      .map(({ trial, outcome, reason }) => ({ trial, outcome, reason })),
     verdict,
     test,
     optimism: test?.loss != null && verdict.best ? test.loss - verdict.best.validationLoss : null,

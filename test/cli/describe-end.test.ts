@@ -20,6 +20,7 @@ function makeEnd({
     sweep: { ...sweep, spec: { ...sweep.spec, ...(maxFailedTrials !== undefined && { maxFailedTrials }) } },
     complete,
     trials: counts,
+    outcomes: [],
     verdict,
     test: complete ? { loss: 1, accuracy: 0.6534 } : null,
     optimism: null,

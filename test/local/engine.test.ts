@@ -395,6 +395,20 @@ test('a trial whose weights could not be saved counts, and its reason is noted',
   );
 });
 
+test('judged again without a best trial, the folder holds no model, and the weights are published again with one', async (context) => {
+  const folder = await makeFolder(context);
+  const judgeWith = (maxLossRise: number) => {
+    const selection = { checkpoint: 'LastEpoch', maxLossRise, parsimony: 'None' } as const;
+    return run(folder, makeSweep({ widths: [[50]], epochs: 10, selection }), new FakePool(succeedWithModel));
+  };
+  const models = async () => (await readdir(folder)).filter((name) => name.startsWith('model'));
+  assert.equal((await judgeWith(0.5)).end.file.model, 'model');
+  assert.equal((await judgeWith(0.1)).end.file.model, null);
+  assert.deepEqual(await models(), ['models']);
+  assert.equal((await judgeWith(0.5)).end.file.model, 'model');
+  assert.deepEqual(await models(), ['model', 'models']);
+});
+
 test('a disk that is full and stays so ends the run and names what was not saved', async (context) => {
   const disk = await makeSmallDisk(context, 64);
   if (disk === undefined) return;

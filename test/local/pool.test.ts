@@ -32,7 +32,7 @@ async function makeJob(context: TestContext, seed: number, { attempt = 1, second
 
 function processOf(end: AttemptEnd): number {
   assert.equal(end.kind, 'result');
-  return Number(/\d+$/.exec(end.kind === 'result' ? end.result.reason : '')?.[0]);
+  return end.kind === 'result' ? end.result.seconds : 0;
 }
 
 test('one process trains trial after trial, and reports each epoch', async (context) => {
@@ -139,6 +139,18 @@ for (const [sentence, { seed, ms, want }] of Object.entries(hangs)) {
     assert.match(end.kind === 'crashed' ? end.reason : end.kind, want);
   });
 }
+
+test('a warm worker has no more time before its first step than between two', async (context) => {
+  const timers = new FakeTimers();
+  const pool = makePool(context, { timers });
+  await pool.run(await makeJob(context, 0), nobody, never);
+  const stuck = Promise.withResolvers<void>();
+  const run = pool.run(await makeJob(context, MISBEHAVE.neverSteps), () => stuck.resolve(), never);
+  await stuck.promise;
+  timers.advance(120_000);
+  const end = await run;
+  assert.match(end.kind === 'crashed' ? end.reason : end.kind, /hung before its first step, no step for 120 s/);
+});
 
 test('stopping an attempt ends its process at once', async (context) => {
   const pool = makePool(context);

@@ -36,6 +36,16 @@ test('a trial that failed never wins, whatever its record says of its curve', ()
   assert.equal(judgeResults(sweep, results).best?.trial, 1);
 });
 
+test('how each trial ended stands in the file, by index, without its attempt or its time', () => {
+  const [first, second] = makeResults('uid');
+  assert.ok(first && second);
+  const failed = { ...second, outcome: 'Failed' as const, reason: 'Crashed (exit 1)', attempt: 3 };
+  assert.deepEqual(JSON.parse(encoded([failed, first])).outcomes, [
+    { trial: 0, outcome: 'Succeeded', reason: '' },
+    { trial: 1, outcome: 'Failed', reason: 'Crashed (exit 1)' },
+  ]);
+});
+
 test('the order of the records, and who made them when, do not change a byte', () => {
   const later = makeResults('another').map((result) => ({ ...result, attempt: 2, seconds: 99 }));
   assert.equal(encoded(later.toReversed()), encoded(makeResults('uid')));
