@@ -5,12 +5,12 @@ import { FILES, readFolder } from '../local/folder.ts';
 import { judgeResults, type VerdictFile } from '../local/verdict.ts';
 import { buildReport } from '../report/report.ts';
 import { exists, writeWhole } from '../shared/durable.ts';
-import { readReportAssets } from '../shared/report-assets.ts';
 import { fold } from '../sweep/curve.ts';
 import { InvalidConfigError, InvalidSweepError } from '../sweep/errors.ts';
 import type { TrialResult } from '../sweep/result.ts';
 import type { Selection, Sweep } from '../sweep/schema.ts';
 import { expandTrials } from '../sweep/trial.ts';
+import { readReportAssets } from './report-assets.ts';
 import { parseSweepText } from './sweep-file.ts';
 
 export interface ReportOptions {

@@ -1,16 +1,10 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { stripTypeScriptTypes } from 'node:module';
-
-/** A script or a style sheet for the report, with the hash by which its page admits it. */
-export interface InlineAsset {
-  readonly text: string;
-  /** `sha256-…`, as a Content-Security-Policy writes it. */
-  readonly hash: string;
-}
+import type { InlineAsset, ReportAssets } from '../report/report.ts';
 
 /** Reads what a report carries within itself: d3 and Observable Plot as their packages ship them, our page's script and style. */
-export async function readReportAssets(): Promise<{ scripts: InlineAsset[]; styles: InlineAsset[] }> {
+export async function readReportAssets(): Promise<ReportAssets> {
   const page = new URL('../report/page/', import.meta.url);
   const [d3, plot, script, style] = await Promise.all([
     readText(new URL('../dist/d3.min.js', import.meta.resolve('d3'))),
@@ -34,7 +28,8 @@ const IMPORT = /^import\s+\{([^}]*)\}\s+from\s+'(\.[^']+)';$/gm;
 const EXPORT = /^export (?=(?:async )?function\*? (\w+)|const (\w+)|class (\w+))/gm;
 
 /** One classic script of a TypeScript module and all it imports: each becomes a function that runs once, dependencies first.
- * Enough for our own code (named imports, exported declarations), and no bundler: what you read is what runs.
+ * Enough for our own code (named imports, exported declarations), and no bundler.
+ * @see docs/adr/0010-the-report-is-joined-not-bundled.md
  * @throws Error if an import or export remains, that is, if a module uses another form
  */
 async function joinModules(entry: URL): Promise<string> {
