@@ -1,18 +1,9 @@
 import { formatAccuracy, formatLoss } from '../../sweep/figures.ts';
 import type { Columns, ReportData, TrialView } from '../data.ts';
 import { plural } from '../format.ts';
-import { spread, textWidth } from './labels.ts';
-import {
-  CHART_STYLE,
-  type Chart,
-  colourOf,
-  HUES,
-  highlightOf,
-  type Plot,
-  STATUS_WORDS,
-  STRONG,
-  shorten,
-} from './marks.ts';
+import { type CurveEnd, endLabels, endName, type Frame } from './end-labels.ts';
+import { textWidth } from './labels.ts';
+import { CHART_STYLE, type Chart, colourOf, highlightOf, type Plot, STRONG } from './marks.ts';
 
 export type Quantity = 'loss' | 'accuracy';
 
@@ -76,7 +67,7 @@ export function curvesChart(plot: Plot, data: ReportData, view: CurvesView): Cha
         faintLines(plot, drawn, selected, view.quantity),
         strongLines(plot, strong, selected, view.quantity),
         ...(selected ? selectedMarks(plot, selected, view, data.epochs) : []),
-        ...(narrow ? [] : endLabels(plot, named, names, view, frame, span[1])),
+        ...(narrow ? [] : endLabels(plot, curveEnds(named, names, view.quantity), view.selected, frame, span[1])),
         pointerMarks(plot, named, view.quantity),
       ],
     },
@@ -195,68 +186,11 @@ function markers(
   });
 }
 
-/** Where a value stands on the page, in pixels, and how many epochs one pixel is. */
-interface Frame {
-  readonly domain: readonly [number, number];
-  readonly top: number;
-  readonly bottom: number;
-  readonly epochsPerPixel: number;
-}
-
-/** What ended badly says so at the end of its curve. */
-function endName({ name, status }: TrialView, room: number): string {
-  const ended = status === 'Diverged' || status === 'Incomplete' || status === 'Failed' || status === 'Stopped';
-  return ended ? `${shorten(name, room - 12)}, ${STATUS_WORDS[status].toLowerCase()}` : shorten(name, room);
-}
-
-/** Names at the right of the frame, at the height where each validation curve ends, moved apart, with a leader to each. */
-function endLabels(
-  plot: Plot,
-  named: readonly Drawn[],
-  names: readonly string[],
-  { quantity, selected }: CurvesView,
-  { domain: [least, most], top, bottom, epochsPerPixel }: Frame,
-  planned: number,
-) {
-  const ends = named.map((view) => curvePoints([view], quantity).findLast(({ validation }) => validation !== null));
-  const values = ends.map((end) => Math.min(most, Math.max(least, end?.validation ?? most)));
-  const pixels = values.map((value) => bottom - ((value - least) / (most - least)) * (bottom - top));
-  const placed = spread(pixels, 16, top, bottom);
-  const labels = named.map((view, at) => {
-    const y = least + ((bottom - (placed[at] ?? 0)) / (bottom - top)) * (most - least);
-    const last = ends[at]?.epoch ?? 0;
-    // A curve that ended early has only a stub: a line across the chart would look like data.
-    const begins = last === planned ? { x: planned, y: values[at] ?? y } : { x: planned + 8 * epochsPerPixel, y };
-    return { text: names[at] ?? '', view, y, begins };
+function curveEnds(named: readonly Drawn[], names: readonly string[], quantity: Quantity): CurveEnd[] {
+  return named.map((view, at) => {
+    const end = curvePoints([view], quantity).findLast(({ validation }) => validation !== null);
+    return { view, text: names[at] ?? '', epoch: end?.epoch ?? null, value: end?.validation ?? null };
   });
-  const text = (chosen: boolean) =>
-    plot.text(
-      labels.filter(({ view }) => (view.trial === selected) === chosen),
-      {
-        x: planned + 20 * epochsPerPixel,
-        y: 'y',
-        text: 'text',
-        textAnchor: 'start',
-        fill: ({ view }) => (chosen && view.rank >= HUES ? highlightOf(view) : textColourOf(view)),
-        fontWeight: chosen ? 700 : 400,
-      },
-    );
-  return [
-    plot.link(labels, {
-      x1: ({ begins }) => begins.x,
-      y1: ({ begins }) => begins.y,
-      x2: planned + 17 * epochsPerPixel,
-      y2: 'y',
-      stroke: ({ view }) => (view.trial === selected ? highlightOf(view) : colourOf(view)),
-      strokeWidth: 1,
-    }),
-    text(false),
-    text(true),
-  ];
-}
-
-function textColourOf({ rank }: TrialView): string {
-  return rank < HUES ? `var(--hue-text-${rank + 1})` : 'var(--soft)';
 }
 
 function pointerMarks(plot: Plot, named: readonly Drawn[], quantity: Quantity) {
