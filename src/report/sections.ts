@@ -166,14 +166,14 @@ export function modelSection(input: ReportInput): Markup | null {
     const why = isFinished(input)
       ? html`The weights of this network were not kept. To have them, train it again in another folder:
 <code>cnn-sweep run sweep.yaml --trials ${verdict.best.trial} --folder …</code>`
-      : html`The weights of this network are not there. When every trial has ended, the best network’s lie in <code>model/</code>.`;
+      : html`The weights of this network are not there. When every trial has ended, those of the best network lie in <code>model/</code> of the run folder.`;
     return html`<section id="model" aria-labelledby="model-title">${title}
 <p>${why}</p></section>`;
   }
   const soFar =
     !isFinished(input) &&
-    html` The sweep is not finished: they stay as long as this network can still win, and the best network’s lie in
-<code>model/</code> at the end.`;
+    html` The sweep is not finished: they stay as long as this network can still win; at the end
+those of the best network lie in <code>model/</code> of the run folder.`;
   return html`<section id="model" aria-labelledby="model-title">${title}
 <p>Seen from this report, the weights lie in <code>${modelFolder}/</code>.${soFar} Input: float32 [batch, ${height}, ${width}, ${channels}] (rows, columns,
 ${channels === 3 ? 'red, green and blue' : 'grey'}), each byte x scaled to x / 127.5 − 1. Output: ${classNames.length} logits, in this order:
