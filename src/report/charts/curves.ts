@@ -157,7 +157,9 @@ function markers(
   const same = kept && turn && kept.epoch === turn.epoch;
   const labels = [
     ...(kept ? [{ epoch: kept.epoch, text: `kept${same ? ' = t*' : ''}, epoch ${kept.epoch}`, row: 0 }] : []),
-    ...(turn && !same ? [{ epoch: turn.epoch, text: `${width < NARROW ? '' : 'turning point '}t*, epoch ${turn.epoch}`, row: 1 }] : []),
+    ...(turn && !same
+      ? [{ epoch: turn.epoch, text: `${width < NARROW ? '' : 'turning point '}t*, epoch ${turn.epoch}`, row: 1 }]
+      : []),
   ];
   return labels.flatMap(({ epoch, text, row }) => {
     const share = epoch / planned;
