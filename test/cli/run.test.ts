@@ -316,6 +316,10 @@ describe('a run that cannot begin', () => {
       folder: 'sweep.yaml/run',
       want: /^cnn-sweep: sweep\.yaml\/run: a file stands where a folder is needed \(ENOTDIR\); choose another --folder\n$/,
     },
+    'a folder of which no run is the owner': {
+      folder: '.',
+      want: /^cnn-sweep: \.: not empty and not a run folder; choose another --folder\n$/,
+    },
     'a folder that may not be written': {
       folder: '/sys/run',
       want: /^cnn-sweep: \/sys\/run: permission denied \(E(PERM|ACCES)\); choose another --folder\n$/,
