@@ -30,5 +30,6 @@ clean: ## remove what was installed and built here; runs and the cache of data s
 	rm -rf node_modules
 
 $(installed): package.json package-lock.json
-	@npm ci --loglevel=error
+	@echo 'installing packages, once'
+	@npm ci --loglevel=error --no-progress --no-update-notifier
 	@touch $@

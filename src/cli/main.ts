@@ -18,6 +18,10 @@ const program = new Command('cnn-sweep')
   .addHelpText('after', () => examples(['run k8s/samples/quick.yaml', 'validate sweep.yaml', 'plan sweep.yaml --json']))
   .exitOverride();
 
+const JUDGE = 'judge curves from anywhere: one Measurement as JSON a line, - for standard input';
+const EXAMPLE_LINE =
+  '{"trial":0,"epoch":1,"trainLoss":1.52,"trainAccuracy":0.44,"validationLoss":1.61,"validationAccuracy":0.41,"validationLossStandardError":0.02}';
+
 const json = () => new Option('--json', 'print JSON for a program to read');
 
 command('run <file>', 'train every trial of a sweep on this machine and name the best model', [
@@ -60,11 +64,14 @@ command('plan <file>', 'list the trials of a sweep without training any', [
   .addOption(json())
   .action(async (file, options) => exitWith((await import('./plan.ts')).plan(file, options, output)));
 
-command('verdict <curves>', 'judge curves from anywhere: one Measurement as JSON a line, - for standard input', [
+command('verdict <curves>', JUDGE, [
   'verdict --sweep k8s/sweep.yaml runs/study/curves.ndjson',
   'verdict --sweep k8s/sweep.yaml --json curves.ndjson',
 ])
-  .requiredOption('--sweep <file>', 'the sweep whose trials these are')
+  .summary(JUDGE)
+  .description(`${JUDGE}; a line:\n${EXAMPLE_LINE}`)
+  .requiredOption('--sweep <file>', 'the sweep whose trials these are (required)')
+
   .addOption(json())
   .action(async (curves, options) => exitWith((await import('./verdict.ts')).verdict(curves, options, output)));
 

@@ -1,3 +1,5 @@
+import { DATASETS } from '../sweep/dataset.ts';
+import type { Sweep } from '../sweep/schema.ts';
 import { expandTrials, type Trial } from '../sweep/trial.ts';
 import type { Output } from './output.ts';
 import { readSweepFile } from './sweep-file.ts';
@@ -20,8 +22,16 @@ export async function plan(file: string, { json }: { json?: boolean }, output: O
   const trials = expandTrials(sweep);
   for (const { path, message } of notes) output.note(`note: ${path}: ${message}`);
   if (json) output.json(trials);
-  else for (const line of layOut(COLUMNS, trials, output.width)) output.print(line);
+  else for (const line of [...describeSweep(sweep), ...layOut(COLUMNS, trials, output.width)]) output.print(line);
   return 0;
+}
+
+/** What all trials share, and what they cost. */
+function describeSweep({ spec: { training } }: Sweep): string[] {
+  const { dataset, epochs, validationFraction, trainingExamples } = training;
+  const held = Math.round(DATASETS[dataset].trainingExamples * validationFraction);
+  const images = Math.min(trainingExamples ?? Number.POSITIVE_INFINITY, DATASETS[dataset].trainingExamples - held);
+  return [`${dataset}: ${count(images)} training and ${count(held)} validation images, ${epochs} epochs each`, ''];
 }
 
 function count(value: number): string {

@@ -1,4 +1,6 @@
+import { nodeCode } from '../report/usage.ts';
 import { summarise } from '../sweep/curve.ts';
+import { DATASETS } from '../sweep/dataset.ts';
 import { percent } from '../sweep/finding.ts';
 import type { TrialResult } from '../sweep/result.ts';
 import type { Sweep } from '../sweep/schema.ts';
@@ -59,6 +61,11 @@ export function candidatesOf(results: Iterable<TrialResult>, epochs: number): Ca
   }));
 }
 
+/** Every trial has a record that stays: one that was stopped is only cut off. */
+export function isComplete({ waiting, stopped }: Counts): boolean {
+  return waiting === 0 && stopped === 0;
+}
+
 /** Judges what is recorded. */
 export function judgeResults(sweep: Sweep, results: Iterable<TrialResult>): Verdict {
   return judge(candidatesOf(results, sweep.spec.training.epochs), sweep.spec.selection);
@@ -73,7 +80,7 @@ export function buildVerdictFile(
   { hasModel, machine, versions }: { hasModel: boolean; machine: Machine; versions: Readonly<Record<string, string>> },
 ): VerdictFile {
   const counts = countTrials(results.values(), total);
-  const complete = counts.waiting === 0 && counts.stopped === 0;
+  const complete = isComplete(counts);
   const winner = verdict.best ? results.get(verdict.best.trial) : undefined;
   const test = (complete && winner?.test) || null;
   const backends = winner ? [winner.backend] : [...results.values()].map(({ backend }) => backend);
@@ -102,6 +109,8 @@ export function encodeVerdictFile(file: VerdictFile): string {
 /** A few lines for whoever finds the model's folder. */
 export function modelCard({ sweep, verdict: { best, message }, test, backend }: VerdictFile, { name }: Trial): string {
   if (!best) return '';
+  const facts = DATASETS[sweep.spec.training.dataset];
+  const { height, width, channels, classNames } = facts;
   const accuracy = (value: number) => percent(value);
   const tested = test ? `\n- test loss ${test.loss?.toFixed(4)}, accuracy ${accuracy(test.accuracy)}` : '';
   return `# ${sweep.metadata.name}, trial ${best.trial}: ${name}
@@ -111,7 +120,11 @@ ${message}.
 - ${best.parameterCount} parameters, trained on ${sweep.spec.training.dataset} with the ${backend} backend, kept at epoch ${best.epoch}
 - validation loss ${best.validationLoss.toFixed(4)} ± ${best.validationLossStandardError.toFixed(4)}, accuracy ${accuracy(best.validationAccuracy)}${tested}
 
-A TensorFlow.js LayersModel: \`await tf.loadLayersModel('file://…/model/model.json')\` (in a browser its URL).
-Inputs are float32 [batch, height, width, channels], scaled to -1..1; outputs are logits.
+A TensorFlow.js LayersModel. Inputs are float32 [batch, ${height}, ${width}, ${channels}], each byte x as x / 127.5 - 1; outputs are
+logits of the classes ${classNames.join(', ')}. In a browser: \`await tf.loadLayersModel('model.json')\`. In Node, as use.mjs in this folder:
+
+\`\`\`js
+${nodeCode(facts, '.')}
+\`\`\`
 `;
 }

@@ -8,9 +8,11 @@ const MAX_VALUES = 1_000_000;
 
 /** Copies whatever was given into data that belongs to nobody else: mappings, lists and scalars, `null` = absent left out.
  * Keys are defined, never assigned, so that `__proto__` is a key as any other and touches no prototype.
- * @returns the copy, and a violation for what is nested too deeply (as anything that contains itself) or too large; that part is left out */
-export function copyData(input: unknown): { data: unknown; violations: Violation[] } {
+ * @returns the copy; the places where a key had `null`, since a key that nobody knows is wrong without a value too; and a violation
+ * for what is nested too deeply (as anything that contains itself) or too large; that part is left out */
+export function copyData(input: unknown): { data: unknown; absent: Path[]; violations: Violation[] } {
   const violations: Violation[] = [];
+  const absent: Path[] = [];
   let values = 0;
 
   function copy(value: unknown, path: Path): unknown {
@@ -25,6 +27,7 @@ export function copyData(input: unknown): { data: unknown; violations: Violation
     const mapping = {};
     for (const [key, item] of Object.entries(value)) {
       if (!within()) break;
+      if (item === null) absent.push([...path, key]);
       const copied = copy(item, [...path, key]) ?? undefined;
       if (copied === undefined) continue;
       Object.defineProperty(mapping, key, { value: copied, enumerable: true, writable: true, configurable: true });
@@ -40,7 +43,8 @@ export function copyData(input: unknown): { data: unknown; violations: Violation
   if (values > MAX_VALUES)
     return {
       data: undefined,
+      absent: [],
       violations: [{ path: formatPath([]), message: `over ${withCommas(MAX_VALUES)} values` }],
     };
-  return { data, violations };
+  return { data, absent, violations };
 }

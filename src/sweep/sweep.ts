@@ -4,7 +4,7 @@ import { InvalidSweepError, type Violation } from './errors.ts';
 import { formatPath } from './path.ts';
 import { notesOf, RULES } from './rules.ts';
 import { type Sweep, SweepSchema } from './schema.ts';
-import { schemaViolations } from './violation.ts';
+import { schemaViolations, unknownAbsent } from './violation.ts';
 
 /** A sweep with every default filled in, and what is accepted in it but worth a word. */
 export interface ParsedSweep {
@@ -20,12 +20,12 @@ const MAX_VIOLATIONS = 100;
  * @throws InvalidSweepError with every violation at once (beyond 100: how many more)
  * @see reliability.md section 5 for the words */
 export function parseSweep(input: unknown): ParsedSweep {
-  const { data, violations: unreadable } = copyData(input);
+  const { data, absent, violations: unreadable } = copyData(input);
   if (unreadable.length > 0) throw new InvalidSweepError(limited(unreadable));
   if (isMapping(data)) delete data.status; // kubectl get -o yaml writes it
 
   const filled = Value.Default(SweepSchema, data);
-  const bySchema = schemaViolations(SweepSchema, filled);
+  const bySchema = [...schemaViolations(SweepSchema, filled), ...unknownAbsent(SweepSchema, absent)];
   const wrong = bySchema.filter(({ unknownField }) => !unknownField).map(({ path }) => path);
   const byRule = RULES.filter(
     ({ reads }) => !reads.some((path) => wrong.some((other) => overlaps(path, other))),

@@ -29,15 +29,31 @@ export function schemaViolations(schema: TSchema, value: unknown): SchemaViolati
       for (const name of error.params.requiredProperties)
         add([...place.path, name], missing(childOf(place.field, name)));
     } else if (error.keyword === 'additionalProperties') {
-      const known = Object.keys(place.field?.properties ?? {});
       for (const name of error.params.additionalProperties)
-        add([...place.path, name], `unknown field${didYouMean(name, known)}`, true);
+        add([...place.path, name], unknownField(place.field, name), true);
     } else if (error.keyword !== 'boolean') {
       // `boolean` repeats what additionalProperties says.
       add(place.path, complaint(place.field ?? {}, place.value, place.path));
     }
   }
   return [...found.values()];
+}
+
+/** Keys without a value (`epochs:2` in braces is a key, `poolng:` a typo) that the schema does not know either. */
+export function unknownAbsent(schema: TSchema, places: readonly Path[]): SchemaViolation[] {
+  return places.flatMap((at) => {
+    const name = String(at.at(-1));
+    const parent = at.slice(0, -1).reduce<Field | undefined>(childOf, schema as Field);
+    const isKnown = childOf(parent, name) !== undefined || (at.length === 1 && name === 'status');
+    if (parent?.additionalProperties !== false || isKnown) return [];
+    return [{ path: formatPath(at), message: unknownField(parent, name), at, unknownField: true }];
+  });
+}
+
+function unknownField(parent: Field | undefined, name: string): string {
+  if (/^\w+:/.test(name)) return 'unknown field; a space is missing after the colon';
+  if (childOf(parent?.properties?.spec, name)) return 'unknown field; it belongs under spec, indented';
+  return `unknown field${didYouMean(name, Object.keys(parent?.properties ?? {}))}`;
 }
 
 /** Follows a JSON pointer through schema and value at once. */

@@ -42,7 +42,7 @@ def minibatch(at):
     return images[rows].astype(np.float32) / 127.5 - 1, labels[rows]
 
 
-for warm_up in range(5):
+for warm_up in range(20):
     float(step(*minibatch(warm_up)))
 began, steps = time.perf_counter(), 0
 while time.perf_counter() - began < seconds:

@@ -427,6 +427,33 @@ describe('words', () => {
     );
   });
 
+  const unknown: Record<string, { change: Record<string, unknown>; want: string }> = {
+    'a misspelt field without a value is not taken for absent': {
+      change: { 'spec.training': { epoch: null } },
+      want: 'spec.training.epoch: unknown field; did you mean "epochs"?',
+    },
+    'a field whose colon has no space after it is a field of another name': {
+      change: { 'spec.training': { 'epochs:2': null } },
+      want: 'spec.training["epochs:2"]: unknown field; a space is missing after the colon',
+    },
+    'a field that was not indented belongs under spec': {
+      change: { selection: { checkpoint: 'LastEpoch' } },
+      want: 'selection: unknown field; it belongs under spec, indented',
+    },
+  };
+  for (const [sentence, { change, want }] of Object.entries(unknown))
+    test(sentence, () => {
+      assert.deepEqual(
+        violationsOf(changed(change)).map(({ path, message }) => `${path}: ${message}`),
+        [want],
+      );
+    });
+
+  test('a known field, labels and a status without a value count as absent', () => {
+    const absent = { 'spec.training': { epochs: null }, status: null, 'metadata.labels': { team: null } };
+    assert.deepEqual(violationsOf(changed(absent)), []);
+  });
+
   test('a long text where a number or a quantity belongs is refused in time that grows with its length, not its square', () => {
     const text = `${'1'.repeat(200_000)}x`; // at 40,000 characters a quadratic reading took a minute
     const before = process.cpuUsage();
