@@ -25,11 +25,15 @@ export function parametersChart(plot: Plot, data: ReportData, { width, selected 
   const guessing = Math.log(data.classes);
   const drawn = all.filter(({ validationLoss }) => validationLoss < 4 * guessing);
   const xDomain = padLog(drawn.map(({ parameterCount }) => parameterCount));
-  const yDomain = pad(drawn.map(({ validationLoss }) => validationLoss));
   const winner = drawn.filter(({ trial }) => trial === data.best);
   const faint = drawn.filter(({ rank }) => rank >= STRONG);
   const strong = drawn.filter(({ rank }) => rank < STRONG);
-  const error = { x: 'parameterCount', strokeWidth: 1, strokeOpacity: 0.7 } as const;
+  const yDomain = pad([
+    ...drawn.map(({ validationLoss }) => validationLoss),
+    ...strong.flatMap((view) => [lower(view), upper(view)]),
+    ...(data.band ? [data.band.low, data.band.high] : []),
+  ]);
+  const error = { x: 'parameterCount', strokeWidth: 1, strokeOpacity: 0.7, clip: true } as const;
   const at = { x: 'parameterCount', y: 'validationLoss', strokeWidth: 1.75 } as const;
   const symbol = ({ status }: Scored) => SYMBOLS[status];
 
@@ -90,7 +94,7 @@ function titleOf({ name, parameterCount, validationLoss, standardError, status }
 function bandMark(plot: Plot, band: NonNullable<ReportData['band']>, [x1, x2]: readonly [number, number]) {
   return [
     plot.rect([band], { x1, x2, y1: 'low', y2: 'high', fill: 'var(--band)', clip: true }),
-    plot.ruleY([band.low, band.high], { stroke: 'var(--band-edge)', strokeWidth: 1 }),
+    plot.ruleY([band.low, band.high], { stroke: 'var(--band-edge)', strokeWidth: 1, clip: true }),
   ];
 }
 
