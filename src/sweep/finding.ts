@@ -142,9 +142,18 @@ function stillImproving(reading: Reading): Spoken | undefined {
   const { summary, riseAtEnd } = reading;
   // Ten times both sides: 0.9 × epochs is not exact in binary.
   if (summary.turningEpoch === null || 10 * summary.turningEpoch <= 9 * summary.epochsPlanned) return undefined;
-  const falling = `validation loss was still falling at epoch ${summary.turningEpoch} of ${summary.epochsPlanned}: more epochs may help`;
+  const falling = lateTurn(summary.turningEpoch, summary.epochsPlanned);
   const reason = riseAtEnd > 0 ? `${falling} (it ends ${percent(riseAtEnd)} above)` : falling;
   return { finding: 'StillImproving', reason: turnedAfterKept(reading) ?? reason };
+}
+
+/** Of a curve whose t* lies in the last tenth. The loss as measured may have risen: only the smoothed one is spoken of. */
+export function lateTurn(turningEpoch: number, epochsPlanned: number): string {
+  const when =
+    turningEpoch >= epochsPlanned
+      ? `had not turned by epoch ${epochsPlanned}`
+      : `reached its minimum only at epoch ${turningEpoch} of ${epochsPlanned}`;
+  return `its smoothed validation loss ${when}: more epochs may help`;
 }
 
 function healthy(reading: Reading): Spoken {

@@ -144,7 +144,7 @@ const cases: Record<string, Case> = {
   'a turning point in the last tenth is still improving': {
     losses: Array.from({ length: 20 }, (_, at) => 2 - at / 20),
     want: 'StillImproving',
-    reason: 'validation loss was still falling at epoch 20 of 20: more epochs may help',
+    reason: 'its smoothed validation loss had not turned by epoch 20: more epochs may help',
   },
   'a turning point at exactly nine tenths is not': {
     losses: [...Array.from({ length: 18 }, (_, at) => 2 - at / 20), 1.15, 1.15],
@@ -163,13 +163,20 @@ const cases: Record<string, Case> = {
   'a kept last epoch has nothing after it, whatever its smoothed loss': {
     losses: [...Array.from({ length: 17 }, () => 2), 1, 2, 0.9],
     want: 'StillImproving',
-    reason: 'validation loss was still falling at epoch 19 of 20: more epochs may help (it ends 45 % above)',
+    reason:
+      'its smoothed validation loss reached its minimum only at epoch 19 of 20: more epochs may help (it ends 45 % above)',
   },
   'a late minimum that is hardly left says by how much': {
     losses: [...Array<number>(17).fill(2), 1, 1.04, 1.02],
     selection: lastEpoch,
     want: 'StillImproving',
-    reason: 'validation loss was still falling at epoch 19 of 20: more epochs may help (it ends 1 % above)',
+    reason:
+      'its smoothed validation loss reached its minimum only at epoch 19 of 20: more epochs may help (it ends 1 % above)',
+  },
+  'a measured loss that rises in the last epoch, while the smoothed one falls, is not said to fall': {
+    losses: [2.2, 2.15, 2.1, 2.05, 1.9604, 1.9815],
+    want: 'StillImproving',
+    reason: 'its smoothed validation loss had not turned by epoch 6: more epochs may help',
   },
   'one epoch of one is still improving': { losses: [2], want: 'StillImproving' },
   'two epochs of two that rise are raw: overfit at the last': {
