@@ -7,6 +7,7 @@ import type { Hyperparameters, Sweep } from '../sweep/schema.ts';
 import { isEligible } from '../sweep/selection.ts';
 import type { Trial } from '../sweep/trial.ts';
 import type { Verdict } from '../sweep/verdict.ts';
+import { plural } from './format.ts';
 
 /** How a trial ended; no test figures. A TrialResult fits. */
 export type TrialOutcome = Pick<TrialResult, 'trial' | 'attempt' | 'outcome' | 'reason' | 'backend' | 'seconds'>;
@@ -45,7 +46,7 @@ export interface TrialView {
   /** Unique within the report: the network, and what else varies. */
   readonly name: string;
   readonly parameterCount: number;
-  readonly status: FindingName | 'Failed' | 'Stopped' | 'NotRun';
+  readonly status: FindingName | 'Failed' | 'Stopped' | 'Unfinished' | 'NotRun';
   readonly reason: string;
   /** From 0: the winner first, then by eligibility and loss; decides who gets a colour. */
   readonly rank: number;
@@ -110,7 +111,7 @@ export function buildData(input: ReportInput, classes: number): ReportData {
       trial: trial.trial,
       name: names.get(trial.trial) ?? trial.name,
       parameterCount: trial.parameterCount,
-      ...statusOf(finding, outcome),
+      ...statusOf(finding, outcome, epochs.length, sweep.spec.training.epochs),
       rank,
       point: axes.map(({ name, values }) => values.indexOf(formatValue(trial.hyperparameters, name))),
       keptEpoch: finding?.keptEpoch ?? null,
@@ -140,14 +141,18 @@ export function buildData(input: ReportInput, classes: number): ReportData {
   };
 }
 
-/** A trial that did not succeed says why, whatever its curve shows. */
+/** A trial that did not succeed says why, whatever its curve shows; one without a result may still be at it. */
 function statusOf(
   finding: Finding | undefined,
   outcome: TrialOutcome | undefined,
+  epochsDone: number,
+  planned: number,
 ): Pick<TrialView, 'status' | 'reason'> {
   const failed: Exclude<Outcome, 'Succeeded'> | undefined =
     outcome && outcome.outcome !== 'Succeeded' ? outcome.outcome : undefined;
   if (outcome && failed) return { status: failed, reason: outcome.reason };
+  if (!outcome && epochsDone > 0 && (!finding || finding.finding === 'Incomplete'))
+    return { status: 'Unfinished', reason: `${epochsDone} of ${plural(planned, 'epoch')}` };
   if (finding) return { status: finding.finding, reason: finding.reason };
   return { status: 'NotRun', reason: outcome ? outcome.reason : 'it has no result' };
 }

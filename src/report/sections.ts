@@ -9,9 +9,13 @@ import { html, type Markup } from './html.ts';
 import { browserCode, nodeCode } from './usage.ts';
 import { type Explanation, explainAlternative, isFinished } from './words.ts';
 
-export function verdictSection(input: ReportInput, { headline, sentence, notes }: Explanation): Markup {
+export function verdictSection(input: ReportInput, { headline, sentence, notes, remark }: Explanation): Markup {
   return html`<section id="verdict" aria-labelledby="headline">
-<h1 id="headline">${headline}</h1>
+<h1 id="headline">${headline}</h1>${
+    remark !== undefined &&
+    html`
+<p class="remark">${remark}</p>`
+  }
 <p class="lead">${sentence}</p>
 ${figures(input)}
 <ul class="notes">${notes.map((note) => html`<li>${note}</li>`)}</ul>
@@ -36,9 +40,10 @@ function figure(name: string, value: string, detail: string): Markup {
 }
 
 export function curvesSection(data: ReportData): Markup {
+  const hasCurves = data.trials.some(({ curve }) => curve !== null);
   return html`<section id="curves" aria-labelledby="curves-title">
 <h2 id="curves-title">Learning curves</h2>
-<div class="tools">
+<div class="tools"${!hasCurves && html` hidden`}>
 <div class="pick-trial"><label for="trial">Trial</label><select id="trial">${data.trials.map(
     (view) => html`<option value="${view.trial}">${view.name}</option>`,
   )}</select><button type="button" id="previous" aria-label="previous trial">←</button><button type="button" id="next" aria-label="next trial">→</button></div>
@@ -47,11 +52,18 @@ export function curvesSection(data: ReportData): Markup {
 <label><input type="radio" name="quantity" value="accuracy"> Accuracy</label></fieldset>
 <p class="key"><span class="solid"></span> validation <span class="dashed"></span> training <span class="shade"></span> gap of the selected trial</p>
 </div>
-${chart('curves-chart', 'Learning curves')}
+${hasCurves ? chart('curves-chart', 'Learning curves') : html`<p class="hint">No trial has a curve yet.</p>`}
 </section>`;
 }
 
+/** Without a validation loss both would be empty: a sentence stands in their place. */
 export function comparisonSections(data: ReportData): Markup {
+  if (scoredTrials(data).length === 0) {
+    return html`<section id="size" aria-labelledby="size-title">
+<h2 id="size-title">Loss against size</h2>
+<p class="hint">No trial has a validation loss to compare yet: the charts of size and of the grid need one trial that has ended.</p>
+</section>`;
+  }
   const options = data.axes.map((axis, at) => html`<option value="${at}">${axis.label}</option>`);
   const heatMap = html`<section id="heat" aria-labelledby="heat-title">
 <h2 id="heat-title">The grid</h2>
@@ -146,7 +158,9 @@ function trialRow(view: TrialView, best: number | null, at: number): Markup {
 `;
 }
 
-export function alternativesSection(input: ReportInput, data: ReportData): Markup {
+/** Left out where no rule picks anything. */
+export function alternativesSection(input: ReportInput, data: ReportData): Markup | null {
+  if (input.verdict.alternatives.every(({ trial }) => trial === null)) return null;
   const rows = input.verdict.alternatives.map((alternative) => explainAlternative(alternative, input, data));
   return html`<section id="alternatives" aria-labelledby="alternatives-title">
 <h2 id="alternatives-title">What other rules would have picked</h2>

@@ -1,5 +1,5 @@
 import { formatAccuracy, formatLoss } from '../sweep/figures.ts';
-import { type FindingName, percent, points } from '../sweep/finding.ts';
+import { type FindingName, lateTurn, percent, points } from '../sweep/finding.ts';
 import type { Selection } from '../sweep/schema.ts';
 import { isEligible } from '../sweep/selection.ts';
 import { type Alternative, type BestModel, RULE_WORDS, type Verdict } from '../sweep/verdict.ts';
@@ -12,6 +12,8 @@ export interface Explanation {
   readonly headline: string;
   readonly sentence: string;
   readonly notes: readonly string[];
+  /** What would puzzle beside the headline, if anything. */
+  readonly remark?: string;
 }
 
 export function explainVerdict(input: ReportInput, data: ReportData): Explanation {
@@ -29,16 +31,38 @@ function explainBest(best: BestModel, input: ReportInput, data: ReportData): Exp
   return {
     headline: `${unbroken(nameOf(data, best.trial))} is ${isFinished(input) ? '' : 'so far '}the best network that does not overfit`,
     sentence,
+    ...gapRemark(best, selection),
     notes: [
+      ...stillImprovingNote(best, input, data),
       ...unfinishedNote(input),
       ...failedNote(input),
       overfittingNote(best, verdict, selection),
       certaintyNote(verdict, data),
       ...(winnerTest ? [testNote(best, winnerTest)] : []),
       ...(wouldOverfit(best, verdict, selection) ?? []),
-      ...(best.finding === 'StillImproving' ? ['Its loss was still falling at the end: more epochs may help.'] : []),
     ],
   };
+}
+
+/** Gaps above it, a fraction, are explained. */
+const STARTLING_GAP = 0.05;
+
+function gapRemark({ gap, epoch }: BestModel, { maxLossRise }: Selection): Pick<Explanation, 'remark'> {
+  if (gap <= STARTLING_GAP) return {};
+  const risen = `by epoch ${epoch}, which is kept, its validation loss has not risen more than ${percent(maxLossRise)}`;
+  return { remark: `A gap of ${points(gap)} alone is not overfitting: ${risen}.` };
+}
+
+function stillImprovingNote(best: BestModel, { verdict, sweep }: ReportInput, { epochs }: ReportData): string[] {
+  if (best.finding !== 'StillImproving') return [];
+  const { findings } = verdict;
+  const turn = findings.find((other) => other.trial === best.trial)?.turningEpoch ?? epochs;
+  const improving = findings.filter((other) => other.finding === 'StillImproving').length;
+  const all = improving > 1 && improving === findings.length;
+  return [
+    ...(all ? [`All ${formatCount(improving)} are still improving: too early to call.`] : []),
+    ...(wouldOverfit(best, verdict, sweep.spec.selection) ? [] : [`${capitalised(lateTurn(turn, epochs))}.`]),
+  ];
 }
 
 /** Every trial has ended, one way or another. */
@@ -110,22 +134,38 @@ function wouldOverfit({ trial, rise }: BestModel, { findings }: Verdict, { maxLo
 
 function certaintyNote(verdict: Verdict, data: ReportData): string {
   const others = verdict.withinOneStandardError - 1;
-  if (others < 1) return 'How sure: no other eligible network comes within one standard error of the lowest loss.';
+  if (others < 1)
+    return `How sure: no other eligible network comes within one standard error of the lowest loss. ${CAVEAT}`;
   const close = verdict.withinOneStandardErrorTrials.filter((trial) => trial !== data.best);
   const names = close.length <= 3 ? close.map((trial) => nameOf(data, trial)) : [];
   const who = names.length > 0 ? ` (${list(names)})` : '';
-  return `How sure: ${plural(others, 'other eligible network')}${who} ${others === 1 ? 'stands' : 'stand'} within one standard error of the lowest loss, so the data cannot tell them apart.`;
+  return `How sure: ${plural(others, 'other eligible network')}${who} ${others === 1 ? 'stands' : 'stand'} within one standard error of the lowest loss, so the data cannot tell them apart. ${CAVEAT}`;
 }
+
+const CAVEAT = 'The ± is that of the validation set only: training again with another seed may differ by more.';
 
 function testNote(best: BestModel, test: NonNullable<ReportInput['winnerTest']>): string {
   const opened = `On the test images, opened for this network only, it reaches ${formatAccuracy(test.accuracy)}`;
   if (test.loss === null) return `${opened}.`;
   const optimism = test.loss - best.validationLoss;
-  const side = optimism < 0 ? 'lower' : 'higher';
-  return `${opened}; the test loss ${formatLoss(test.loss)} is ${formatLoss(Math.abs(optimism))} ${side} than the validation loss (its optimism).`;
+  const amount = formatLoss(Math.abs(optimism));
+  const than =
+    Number.parseFloat(amount) === 0
+      ? 'equal to the validation loss'
+      : optimism < 0
+        ? `${amount} lower than the validation loss`
+        : `${amount} higher than the validation loss (its optimism: selection flatters it)`;
+  return `${opened}; the test loss ${formatLoss(test.loss)} is ${than}.`;
 }
 
 function explainNone(input: ReportInput, data: ReportData): Explanation {
+  if (!isFinished(input) && input.results.every(({ outcome }) => outcome !== 'Succeeded')) {
+    return {
+      headline: `No verdict yet: 0 of ${plural(data.trials.length, 'trial')} finished`,
+      sentence: `So far: ${countStatuses(data.trials)}.`,
+      notes: whatToTry(input, data).map((advice) => `Try: ${advice}`),
+    };
+  }
   const { findings, leastOverfit } = input.verdict;
   const spoken = findings.find(({ trial }) => trial === leastOverfit);
   const none = `Of ${plural(data.trials.length, 'network')} none is eligible${isFinished(input) ? '' : ' yet'} (${countStatuses(data.trials)}).`;

@@ -9,6 +9,7 @@ import { readReportAssets } from '../../src/cli/report-assets.ts';
 import { buildReport, type ReportInput } from '../../src/report/report.ts';
 import { launchBrowser, skipWithoutBrowser } from '../browser.ts';
 import { makeLargeReport, makeSmallReport, makeStudyReport, makeTroubledReport } from '../builders.ts';
+import { makeBegunReport, makeCloseReport } from './close.ts';
 
 const PAYLOADS = [
   '</script><script>pwned()</script>',
@@ -80,8 +81,10 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     },
     'a study that has not begun': {
       input: () => makeStudyReport({ curves: () => new Map(), results: () => [] }),
-      charts: 3,
+      charts: 0,
     },
+    'a study without a finished trial': { input: makeBegunReport, charts: 1 },
+    'two networks that can hardly be told apart': { input: makeCloseReport, charts: 3 },
     'one network': { input: () => makeSmallReport(15), charts: 2 },
     'one network and one epoch': { input: () => makeSmallReport(1), charts: 2 },
     'a thousand epochs': { input: () => makeSmallReport(1000), charts: 2 },
@@ -91,6 +94,7 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     test(`${sentence}: every chart is drawn, described and within the page, and nothing complains`, async () => {
       const { page, complaints } = await open(input());
       const images = page.locator('.chart svg[role=img]');
+      assert.equal(await page.locator('.chart').count(), charts);
       assert.equal(await images.count(), charts);
       for (const image of await images.all()) {
         assert.match((await image.getAttribute('aria-label')) ?? '', /^[A-Z].{20,}\.$/);
@@ -113,6 +117,43 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     const text = await chart.textContent();
     assert.match(text ?? '', /kept, epoch 15/);
     assert.match(text ?? '', /turning point t\*, epoch 12/);
+    await page.close();
+  });
+
+  test('error bars and the band of close candidates stay within the frame, and a clip holds them there', async () => {
+    const { page } = await open(makeCloseReport());
+    const svg = page.locator('#size-chart svg');
+    const ends = await svg
+      .locator('g[aria-label=rule] line')
+      .evaluateAll((lines) => lines.flatMap((line) => [line.getAttribute('y1'), line.getAttribute('y2')]).map(Number));
+    const band = await svg
+      .locator('g[aria-label=rect] rect')
+      .evaluateAll((rects) => rects.flatMap((r) => [Number(r.getAttribute('y')), Number(r.getAttribute('height'))]));
+    const [top = Number.NaN, height = Number.NaN] = band;
+    assert.equal(ends.length, 2 * (2 + 2));
+    for (const y of [...ends, top, top + height]) assert.ok(y >= 16 && y <= 400 - 44, `${y}`);
+    const marks = svg.locator('g[aria-label=rule], g[aria-label=rect]');
+    assert.ok(await marks.evaluateAll((groups) => groups.every((g) => g.closest('[clip-path]') !== null)));
+    await page.close();
+  });
+
+  test('on a narrow screen what scrolls can be reached, is named and shows that it goes on', async () => {
+    const { page } = await open(makeStudyReport(), { width: 390 });
+    const regions = await page.locator('#trials .scroll, #alternatives .scroll').evaluateAll((elements) =>
+      elements.map((e) => ({
+        scrolls: e.scrollWidth > e.clientWidth,
+        reachable: e.getAttribute('tabindex') === '0' && e.getAttribute('role') === 'region',
+        named: (e.getAttribute('aria-label') ?? '') !== '',
+        shadows: getComputedStyle(e).backgroundAttachment,
+      })),
+    );
+    const region = { scrolls: true, reachable: true, named: true, shadows: 'local, local, scroll, scroll' };
+    assert.deepEqual(regions, [region, region]);
+    const width = await page
+      .locator('#trials-table td.finding')
+      .first()
+      .evaluate((cell) => cell.clientWidth);
+    assert.ok(width <= 200, `${width}`);
     await page.close();
   });
 

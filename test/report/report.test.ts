@@ -5,12 +5,13 @@ import { buildReport, type ReportAssets, type ReportInput } from '../../src/repo
 import { explainVerdict } from '../../src/report/words.ts';
 import type { Curve } from '../../src/sweep/curve.ts';
 import { makeLargeReport, makeSmallReport, makeStudyReport, makeTroubledReport } from '../builders.ts';
+import { makeBegunReport, makeCloseReport, withLosses } from './close.ts';
 
 const noAssets: ReportAssets = { scripts: [], styles: [] };
 
 function explain(input: ReportInput): string {
-  const { headline, sentence, notes } = explainVerdict(input, buildData(input, 10));
-  return [headline, sentence, ...notes].join('\n');
+  const { headline, remark, sentence, notes } = explainVerdict(input, buildData(input, 10));
+  return [headline, ...(remark ? [remark] : []), sentence, ...notes].join('\n');
 }
 
 function changeLoss(curves: Map<number, Curve>, trial: number, epoch: number, validationLoss: number) {
@@ -91,9 +92,61 @@ describe('the verdict in words', () => {
 
   test('with nothing trained advises to run the sweep', () => {
     const words = explain(makeStudyReport({ curves: () => new Map(), results: () => [] }));
-    assert.match(words, /^No network qualifies yet$/m);
+    assert.match(words, /^No verdict yet: 0 of 10 trials finished$/m);
     assert.match(words, /Try: cnn-sweep run once more: it goes on with the 10 trials that have not ended/);
     assert.doesNotMatch(words, /retry-failed/);
+  });
+
+  test('of a run without a finished trial nothing contradicts its curves', () => {
+    const input = makeBegunReport();
+    const words = explain(input);
+    assert.match(words, /^No verdict yet: 0 of 10 trials finished$/m);
+    assert.match(words, /^So far: 1 not finished, 9 not run\.$/m);
+    assert.doesNotMatch(words, /eligible/);
+    const page = buildReport(input, noAssets);
+    assert.match(page, /Not finished<span class="reason"><bdi>4 of 15 epochs/);
+    assert.match(page, /id="curves-chart"/);
+    assert.match(page, /No trial has a validation loss to compare yet/);
+    assert.doesNotMatch(page, /id="size-chart"|id="heat-chart"|id="alternatives"|nothing eligible|is eligible/);
+  });
+
+  test('says in the first note that the best is still improving, and that all are', () => {
+    const falling = (from: number) => Array.from({ length: 15 }, (_, at) => from - at / 100);
+    const best = { 0: falling(2), 1: [...falling(1.8).slice(0, 12), 1.9, 1.9, 1.9] };
+    const notes = (losses: Record<number, readonly number[]>) => {
+      const input = makeStudyReport({ curves: withLosses(losses), selection: { checkpoint: 'LastEpoch' } });
+      return explainVerdict(input, buildData(input, 10)).notes;
+    };
+    const had = 'Its smoothed validation loss had not turned by epoch 15: more epochs may help.';
+    assert.equal(notes({ ...best, 0: falling(1.5) })[0], had);
+    assert.deepEqual(notes({ 0: falling(2), 1: falling(1.8) }).slice(0, 2), [
+      'All 2 are still improving: too early to call.',
+      had,
+    ]);
+    assert.ok(!explain(makeStudyReport()).includes('had not turned'));
+  });
+
+  test('how sure: the ± says nothing of another seed, whoever stands close', () => {
+    for (const input of [makeStudyReport(), makeCloseReport()])
+      assert.match(explain(input), /How sure: .*The ± is that of the validation set only: .* another seed/);
+  });
+
+  test('a large gap beside the headline is explained, a small one is not', () => {
+    assert.match(
+      explain(makeStudyReport()),
+      /^A gap of 10 points alone is not overfitting: by epoch 15, which is kept, its validation loss has not risen more than 10 %\.$/m,
+    );
+    assert.match(buildReport(makeStudyReport(), noAssets), /<\/h1>\n<p class="remark">A gap of/);
+    assert.doesNotMatch(explain(makeCloseReport()), /alone is not overfitting/);
+  });
+
+  test('speaks of optimism only where the test loss is higher', () => {
+    const study = makeStudyReport();
+    const lossOf = (by: number) =>
+      explain({ ...study, winnerTest: { loss: (study.verdict.best?.validationLoss ?? 0) + by, accuracy: 0.65 } });
+    assert.match(lossOf(0.011), /is 0\.011 higher than the validation loss \(its optimism: selection flatters it\)\./);
+    assert.match(lossOf(-0.011), /is 0\.011 lower than the validation loss\./);
+    for (const by of [0, 0.0004, -0.0004]) assert.match(lossOf(by), /is equal to the validation loss\./);
   });
 
   test('of failed trials says that they are trained again only if asked for', () => {

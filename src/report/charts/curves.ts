@@ -21,6 +21,7 @@ export interface CurvePoint {
   readonly validation: number | null;
 }
 
+type Domain = readonly [number, number];
 type Drawn = TrialView & { readonly curve: Columns };
 
 /** Below this width, in pixels, names stand in a legend under the chart and not at the ends of the curves. */
@@ -33,7 +34,7 @@ export function curvesChart(plot: Plot, data: ReportData, view: CurvesView): Cha
   const strong = drawn.filter(({ rank }) => rank < STRONG);
   const selected = drawn.find(({ trial }) => trial === view.selected);
   const named = selected && !strong.includes(selected) ? [...strong, selected] : strong;
-  const domain = domainOf(drawn, named, view.quantity, data.classes);
+  const domain = domainOf(drawn, view.quantity, data.classes);
   const narrow = view.width < NARROW;
   const height = narrow ? 340 : 460;
   const names = named.map((trial) => endName(trial, Math.floor((0.24 * view.width) / textWidth('x'))));
@@ -47,7 +48,7 @@ export function curvesChart(plot: Plot, data: ReportData, view: CurvesView): Cha
   };
 
   return {
-    sentence: describeCurves(data, drawn, selected, view),
+    sentence: `${describeCurves(data, drawn, selected, view)}${describeCut(drawn, view.quantity, domain)}`,
     options: {
       width: view.width,
       height,
@@ -66,9 +67,9 @@ export function curvesChart(plot: Plot, data: ReportData, view: CurvesView): Cha
         plot.text(['epoch'], { frameAnchor: 'bottom', dy: 34, fill: 'var(--soft)' }),
         faintLines(plot, drawn, selected, view.quantity),
         strongLines(plot, strong, selected, view.quantity),
-        ...(selected ? selectedMarks(plot, selected, view, data.epochs) : []),
+        ...(selected ? selectedMarks(plot, selected, view, data.epochs, domain) : []),
         ...(narrow ? [] : endLabels(plot, curveEnds(named, names, view.quantity), view.selected, frame, span[1])),
-        pointerMarks(plot, named, view.quantity),
+        pointerMarks(plot, named, view.quantity, domain),
       ],
     },
   };
@@ -90,7 +91,10 @@ export function curvePoints(trials: readonly TrialView[], quantity: Quantity): C
   });
 }
 
-const asPercent = (fraction: number) => `${Math.round(100 * fraction)} %`;
+const asPercent = (fraction: number) => `${Number((100 * fraction).toFixed(1))} %`;
+const within = ([least, most]: Domain, value: number | null) => value !== null && value >= least && value <= most;
+/** The smoothed loss was lowest at the last epoch: where it would have turned is not known. */
+const notTurned = ({ turningEpoch, curve }: TrialView) => turningEpoch !== null && turningEpoch === curve?.epoch.at(-1);
 const byTrial = (point: CurvePoint) => point.view.trial;
 const colour = (point: CurvePoint) => colourOf(point.view);
 
@@ -128,7 +132,7 @@ function loneDots(plot: Plot, points: readonly CurvePoint[]) {
   ];
 }
 
-function selectedMarks(plot: Plot, selected: Drawn, { quantity, width }: CurvesView, planned: number) {
+function selectedMarks(plot: Plot, selected: Drawn, { quantity, width }: CurvesView, planned: number, domain: Domain) {
   const points = curvePoints([selected], quantity);
   const stroke = highlightOf(selected);
   const line = { x: 'epoch', stroke, clip: true } as const;
@@ -142,7 +146,9 @@ function selectedMarks(plot: Plot, selected: Drawn, { quantity, width }: CurvesV
     plot.lineY(points, { ...line, y: 'validation', strokeWidth: 3 }),
     ...loneDots(plot, points),
     ...markers(plot, kept, turn, width, planned),
-    ...(kept ? [plot.dot([kept], { x: 'epoch', y: 'validation', r: 6, fill: stroke, stroke: 'var(--panel)' })] : []),
+    ...(kept && within(domain, kept.validation)
+      ? [plot.dot([kept], { x: 'epoch', y: 'validation', r: 6, fill: stroke, stroke: 'var(--panel)' })]
+      : []),
   ];
 }
 
@@ -155,11 +161,12 @@ function markers(
   planned: number,
 ) {
   const same = kept && turn && kept.epoch === turn.epoch;
+  const lowest = turn && notTurned(turn.view);
+  const turnName = lowest ? 'lowest so far' : width < NARROW ? 't*' : 'turning point t*';
+  const alsoTurn = lowest ? ', lowest so far' : ' = t*';
   const labels = [
-    ...(kept ? [{ epoch: kept.epoch, text: `kept${same ? ' = t*' : ''}, epoch ${kept.epoch}`, row: 0 }] : []),
-    ...(turn && !same
-      ? [{ epoch: turn.epoch, text: `${width < NARROW ? '' : 'turning point '}t*, epoch ${turn.epoch}`, row: 1 }]
-      : []),
+    ...(kept ? [{ epoch: kept.epoch, text: `kept${same ? alsoTurn : ''}, epoch ${kept.epoch}`, row: 0 }] : []),
+    ...(turn && !same ? [{ epoch: turn.epoch, text: `${turnName}, epoch ${turn.epoch}`, row: 1 }] : []),
   ];
   return labels.flatMap(({ epoch, text, row }) => {
     const share = epoch / planned;
@@ -195,9 +202,9 @@ function curveEnds(named: readonly Drawn[], names: readonly string[], quantity: 
   });
 }
 
-function pointerMarks(plot: Plot, named: readonly Drawn[], quantity: Quantity) {
+function pointerMarks(plot: Plot, named: readonly Drawn[], quantity: Quantity, domain: Domain) {
   const format = quantity === 'loss' ? formatLoss : formatAccuracy;
-  const points = curvePoints(named, quantity).filter(({ validation }) => validation !== null);
+  const points = curvePoints(named, quantity).filter(({ validation }) => within(domain, validation));
   const title = ({ view, epoch, training, validation }: CurvePoint) =>
     `${view.name}\nepoch ${epoch}\nvalidation ${format(validation)}\ntraining ${format(training)}`;
   return plot.tip(
@@ -206,28 +213,35 @@ function pointerMarks(plot: Plot, named: readonly Drawn[], quantity: Quantity) {
   );
 }
 
-/** Losses: what the named trials need, a little above pure guessing at least, and one and a half times it at most. */
-function domainOf(
-  drawn: readonly Drawn[],
-  named: readonly Drawn[],
-  quantity: Quantity,
-  classes: number,
-): [number, number] {
-  const all = highest(drawn, quantity);
-  if (quantity === 'accuracy') return [0, Math.min(1, 0.05 + all)];
-  const guessing = Math.log(classes);
-  const steady = highest(
-    named.filter(({ status }) => status !== 'Diverged'),
-    quantity,
-  );
-  return [0, 1.04 * Math.min(all || guessing, 1.5 * guessing, Math.max(1.1 * guessing, steady))];
+/** As wide as the figures; losses far above the others', as of a run that diverges, are cut off. */
+function domainOf(drawn: readonly Drawn[], quantity: Quantity, classes: number): [number, number] {
+  const steady = drawn.filter(({ status }) => status !== 'Diverged');
+  const points = curvePoints(steady.length > 0 ? steady : drawn, quantity);
+  const values = finite(points.flatMap(({ training, validation }) => [training, validation]));
+  const [least, most] = [values[0] ?? 0, values.at(-1) ?? 1];
+  const top = quantity === 'loss' ? Math.min(most, highestShown(points, least, classes)) : most;
+  const margin = 0.04 * (top - least) || 0.05 * (Math.abs(top) || 1);
+  return [Math.max(0, least - margin), quantity === 'loss' ? top + margin : Math.min(1, top + margin)];
 }
 
-function highest(trials: readonly Drawn[], quantity: Quantity): number {
-  return curvePoints(trials, quantity).reduce(
-    (most, { training, validation }) => Math.max(most, training ?? 0, validation ?? 0),
-    0,
+/** Half as far again as 95 % of the validation losses reach, and at most one and a half times the loss of pure guessing. */
+function highestShown(points: readonly CurvePoint[], least: number, classes: number): number {
+  const losses = finite(points.map(({ validation }) => validation));
+  const high = losses[Math.ceil(0.95 * (losses.length - 1))] ?? least;
+  return Math.min(high + 0.5 * (high - least), 1.5 * Math.max(Math.log(classes), least)) || 1;
+}
+
+/** Ascending. */
+function finite(values: readonly (number | null)[]): number[] {
+  return values.filter((value) => value !== null).sort((a, b) => a - b);
+}
+
+function describeCut(drawn: readonly Drawn[], quantity: Quantity, [, most]: Domain): string {
+  const above = curvePoints(drawn, quantity).filter(({ training, validation }) =>
+    [training, validation].some((value) => value !== null && value > most),
   );
+  const count = new Set(above.map(({ view }) => view.trial)).size;
+  return count === 0 ? '' : ` Above ${formatLoss(most)} the curves of ${plural(count, 'trial')} are cut off.`;
 }
 
 /** Whole epochs, the first and the last among them. */
@@ -252,13 +266,20 @@ function describeCurves(
   if (!selected) return bare ? `${all}${without}. Selected: ${bare.name}, which has no curve.` : `${all}${without}.`;
   const format = quantity === 'loss' ? formatLoss : formatAccuracy;
   const kept = curvePoints([selected], quantity).find(({ epoch }) => epoch === selected.keptEpoch);
-  const ended = selected.status === 'Diverged' ? ', which diverged' : ', which has no kept epoch';
+  const ended = ENDED[selected.status] ?? ', which has no kept epoch';
   const figures =
     kept?.validation != null
       ? `: at its kept epoch ${kept.epoch} training ${format(kept.training)}, validation ${format(kept.validation)}`
       : ended;
-  const turn = selected.turningEpoch === null ? '' : `; its validation loss turns at epoch ${selected.turningEpoch}`;
+  const turns = notTurned(selected) ? 'has not turned by' : 'turns at';
+  const turn =
+    selected.turningEpoch === null ? '' : `; its smoothed validation loss ${turns} epoch ${selected.turningEpoch}`;
   return `${all}${without}. Selected: ${selected.name}${figures}${turn}.`;
 }
+
+const ENDED: Partial<Record<TrialView['status'], string>> = {
+  Diverged: ', which diverged',
+  Unfinished: ', which has not finished',
+};
 
 const formatMissing = (count: number) => `${plural(count, 'trial')} without a curve`;

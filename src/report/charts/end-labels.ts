@@ -20,7 +20,7 @@ export interface Frame {
 
 /** What ended badly says so at the end of its curve. */
 export function endName({ name, status }: TrialView, room: number): string {
-  const ended = status === 'Diverged' || status === 'Incomplete' || status === 'Failed' || status === 'Stopped';
+  const ended = ['Diverged', 'Incomplete', 'Unfinished', 'Failed', 'Stopped'].includes(status);
   return ended ? `${shorten(name, room - 12)}, ${STATUS_WORDS[status].toLowerCase()}` : shorten(name, room);
 }
 

@@ -20,29 +20,32 @@ const PRINT_WIDTH = 690;
 let printing = false;
 let state = decodeState(location.hash, data, first);
 
+/** A sentence stands in the place of a chart that would be empty. */
 const figures = [
-  openFigure('#curves-chart', {
-    shows: () => [state.selected, state.quantity],
-    draw: (width) => curvesChart(Plot, data, { ...state, width }),
-    table: () => curvesTable(data, state.quantity),
-    picked: select,
-  }),
-  openFigure('#size-chart', {
-    shows: () => [state.selected],
-    draw: (width) => parametersChart(Plot, data, { ...state, width }),
-    table: () => parametersTable(data),
-    picked: select,
-  }),
-  ...(data.axes.length > 0
-    ? [
-        openFigure('#heat-chart', {
-          shows: () => [state.selected, state.across, state.down, [...state.fixed]],
-          draw: (width) => heatMapChart(Plot, data, { ...state, width }),
-          table: () => heatMapTable(data, state),
-          picked: select,
-        }),
-      ]
-    : []),
+  ...[...all('#curves-chart')].map(() =>
+    openFigure('#curves-chart', {
+      shows: () => [state.selected, state.quantity],
+      draw: (width) => curvesChart(Plot, data, { ...state, width }),
+      table: () => curvesTable(data, state.quantity),
+      picked: select,
+    }),
+  ),
+  ...[...all('#size-chart')].map(() =>
+    openFigure('#size-chart', {
+      shows: () => [state.selected],
+      draw: (width) => parametersChart(Plot, data, { ...state, width }),
+      table: () => parametersTable(data),
+      picked: select,
+    }),
+  ),
+  ...[...all('#heat-chart')].map(() =>
+    openFigure('#heat-chart', {
+      shows: () => [state.selected, state.across, state.down, [...state.fixed]],
+      draw: (width) => heatMapChart(Plot, data, { ...state, width }),
+      table: () => heatMapTable(data, state),
+      picked: select,
+    }),
+  ),
 ];
 const table = openTrialsTable(data, { picked: select, sorted: (sort, descending) => change({ sort, descending }) });
 
@@ -75,8 +78,7 @@ function show(): void {
 function showControls(): void {
   element<HTMLSelectElement>('#trial').value = String(state.selected ?? '');
   for (const radio of all<HTMLInputElement>('input[name=quantity]')) radio.checked = radio.value === state.quantity;
-  if (data.axes.length === 0) return;
-  element<HTMLSelectElement>('#across').value = String(state.across);
+  for (const across of all<HTMLSelectElement>('#across')) across.value = String(state.across);
   for (const down of all<HTMLSelectElement>('#down')) down.value = String(state.down);
   for (const label of all('[data-fixed]')) {
     const axis = Number(label.dataset.fixed);
@@ -87,7 +89,8 @@ function showControls(): void {
 
 /** On a narrow screen names do not fit at the ends of the curves. */
 function showLegend(): void {
-  const legend = element('#curves-chart .legend');
+  const [legend] = all('#curves-chart .legend');
+  if (!legend) return;
   legend.replaceChildren();
   if (element('#curves-chart .chart').clientWidth >= NARROW) return;
   const shown = data.trials.filter((view) => view.curve && (view.rank < STRONG || view.trial === state.selected));
