@@ -80,7 +80,10 @@ test('weights without a record and half-written files of ours are removed when a
   ];
   for (const name of files) await writeFile(join(path, name), '{');
   const second = await openFolder(path, sweep, trials, quiet);
-  assert.deepEqual((await readdir(join(path, 'models'))).sort(), [`0-${UID}`, `${UID}.tmp`, '1-mine', 'mine'].sort());
+  assert.deepEqual(
+    (await readdir(join(path, 'models'))).sort((a, b) => (a < b ? -1 : 1)),
+    [`0-${UID}`, `${UID}.tmp`, '1-mine', 'mine'].sort((a, b) => (a < b ? -1 : 1)),
+  );
   assert.deepEqual(
     (await readdir(path)).filter((name) => name.endsWith('.tmp')),
     [`mine.${UID}.tmp`, 'notes.tmp', 'verdict.json.tmp'],
