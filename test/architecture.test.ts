@@ -48,7 +48,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   report: ['sweep'],
   shared: ['sweep'],
   trainer: ['sweep', 'shared'],
-  local: ['sweep', 'shared'],
+  local: ['sweep', 'shared', 'report'],
   controller: ['sweep', 'shared'],
   dashboard: ['sweep', 'shared', 'report'],
   cli: ['sweep', 'shared', 'report', 'trainer', 'local', 'controller', 'dashboard'],

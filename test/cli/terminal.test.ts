@@ -61,7 +61,10 @@ describe('in a terminal', { skip: skipWithoutTmux }, () => {
     const end = await terminal.until((lines) => lines.includes('code 130'), 'the exit code');
     assert.equal(await terminal.isAlternate(), false);
     assert.ok(end[0]?.startsWith('$ '), end.join('\n'));
-    assert.equal(end[end.indexOf('code 130') - 1], 'interrupted: 6 trials are left; the same command goes on');
+    assert.match(
+      end[end.indexOf('code 130') - 1] ?? '',
+      /^interrupted: [1-6] trials? (is|are) left; the same command goes on$/,
+    );
   });
 
   test('Ctrl-Z gives the screen to the shell, and fg takes it again', async (context) => {
