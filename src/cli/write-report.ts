@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { stringify } from 'yaml';
 import { FILES, readFolder } from '../local/folder.ts';
-import { countTrials, isComplete, judgeResults, type VerdictFile } from '../local/verdict.ts';
+import type { VerdictFile } from '../local/verdict.ts';
+import { countOutcomes, isComplete, judgeResults } from '../sweep/records.ts';
 import { buildReport } from '../report/report.ts';
 import { exists, writeWhole } from '../shared/durable.ts';
 import { fold } from '../sweep/curve.ts';
@@ -40,7 +41,7 @@ export async function writeReport(folder: string, { selection, output }: ReportO
   const file = await readVerdictFile(folder);
   // The test set is opened when nothing is left to choose from, and for the winner only.
   const best = verdict.best ? results.get(verdict.best.trial) : undefined;
-  const winner = isComplete(countTrials(results.values(), trials.length)) ? best : undefined;
+  const winner = isComplete(countOutcomes(results.values(), trials.length)) ? best : undefined;
   const model = best ? await findModel(folder, best, file) : null;
   const path = output ?? join(folder, 'report.html');
   const html = buildReport(

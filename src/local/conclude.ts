@@ -1,11 +1,12 @@
 import { arch, cpus, platform } from 'node:os';
+import { type Counts, judgeResults } from '../sweep/records.ts';
 import type { TrialResult } from '../sweep/result.ts';
 import type { Sweep } from '../sweep/schema.ts';
 import type { Trial } from '../sweep/trial.ts';
 import type { Verdict } from '../sweep/verdict.ts';
 import type { RunEvent } from './events.ts';
 import type { RunFolder } from './folder.ts';
-import { buildVerdictFile, type Counts, judgeResults, type Machine, modelCard, type VerdictFile } from './verdict.ts';
+import { buildVerdictFile, type Machine, modelCard, type VerdictFile } from './verdict.ts';
 
 /** `finished`: all that was asked for is recorded; `complete` says whether that is every trial. `failed`: results could not be
  * saved, or more trials failed than allowed, or all that ended.

@@ -1,11 +1,11 @@
 import { nodeCode } from '../report/usage.ts';
-import { summarise } from '../sweep/curve.ts';
 import { DATASETS } from '../sweep/dataset.ts';
 import { percent } from '../sweep/finding.ts';
+import { type Counts, countOutcomes, isComplete } from '../sweep/records.ts';
 import type { TrialResult } from '../sweep/result.ts';
 import type { Sweep } from '../sweep/schema.ts';
 import type { Trial } from '../sweep/trial.ts';
-import { type Candidate, judge, type Verdict } from '../sweep/verdict.ts';
+import type { Verdict } from '../sweep/verdict.ts';
 
 /** The computer that the verdict was written on. */
 export interface Machine {
@@ -36,41 +36,6 @@ export interface VerdictFile {
   readonly versions: Readonly<Record<string, string>>;
 }
 
-export interface Counts {
-  readonly total: number;
-  readonly succeeded: number;
-  readonly failed: number;
-  readonly stopped: number;
-  /** Without a record. */
-  readonly waiting: number;
-}
-
-export function countTrials(results: Iterable<TrialResult>, total: number): Counts {
-  const counts = { Succeeded: 0, Failed: 0, Stopped: 0 };
-  for (const { outcome } of results) counts[outcome]++;
-  const { Succeeded: succeeded, Failed: failed, Stopped: stopped } = counts;
-  return { total, succeeded, failed, stopped, waiting: total - succeeded - failed - stopped };
-}
-
-/** What the judge looks at. A trial that failed has an empty curve, whatever it had learned: it can never win. */
-export function candidatesOf(results: Iterable<TrialResult>, epochs: number): Candidate[] {
-  return [...results].map(({ trial, outcome, parameterCount, summary }) => ({
-    trial,
-    parameterCount,
-    summary: (outcome === 'Failed' ? null : summary) ?? summarise([], epochs),
-  }));
-}
-
-/** Every trial has a record that stays: one that was stopped is only cut off. */
-export function isComplete({ waiting, stopped }: Counts): boolean {
-  return waiting === 0 && stopped === 0;
-}
-
-/** Judges what is recorded. */
-export function judgeResults(sweep: Sweep, results: Iterable<TrialResult>): Verdict {
-  return judge(candidatesOf(results, sweep.spec.training.epochs), sweep.spec.selection);
-}
-
 /** Builds the verdict's file, opening the winner's test figures if the sweep is complete. */
 export function buildVerdictFile(
   sweep: Sweep,
@@ -79,7 +44,7 @@ export function buildVerdictFile(
   verdict: Verdict,
   { hasModel, machine, versions }: { hasModel: boolean; machine: Machine; versions: Readonly<Record<string, string>> },
 ): VerdictFile {
-  const counts = countTrials(results.values(), total);
+  const counts = countOutcomes(results.values(), total);
   const complete = isComplete(counts);
   const winner = verdict.best ? results.get(verdict.best.trial) : undefined;
   const test = (complete && winner?.test) || null;

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { buildVerdictFile, encodeVerdictFile, judgeResults } from '../../src/local/verdict.ts';
+import { buildVerdictFile, encodeVerdictFile } from '../../src/local/verdict.ts';
 import { buildAssignment } from '../../src/sweep/assignment.ts';
+import { judgeResults } from '../../src/sweep/records.ts';
 import type { TrialResult } from '../../src/sweep/result.ts';
 import { expandTrials } from '../../src/sweep/trial.ts';
 import { makeMeasurements, makeResult, makeSweep } from '../fakes/trials.ts';
