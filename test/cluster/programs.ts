@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -16,6 +16,7 @@ const versionOf = (version: string) => {
 
 /** One Go module a tool, since in one they conflict; the programs of a module are built in one call. */
 const MODULES = {
+  pause: { packages: { pause: 'cnn-sweep.dev/test/pause' }, ldflags: [] },
   etcd: { packages: { etcd: 'go.etcd.io/etcd/server/v3' }, ldflags: [] },
   kubernetes: {
     packages: {
@@ -50,10 +51,21 @@ export async function programPath(program: Program): Promise<string> {
   return path.join(await folderOf(module), program);
 }
 
+/** Folder of a Go module's own sources, for files that come with a program. */
+export async function moduleSource(module: Module, path: string): Promise<string> {
+  const { stdout } = await run('go', ['list', '-m', '-f', '{{.Dir}}', path], { cwd: moduleFiles(module) });
+  if (stdout.trim()) return stdout.trim();
+  await run('go', ['mod', 'download', path], { cwd: moduleFiles(module) });
+  return (await run('go', ['list', '-m', '-f', '{{.Dir}}', path], { cwd: moduleFiles(module) })).stdout.trim();
+}
+
 /** Builds what is not in the cache yet, and says what it does: the first time takes minutes.
  * @throws an error with Go's own words
  */
-export async function buildPrograms(modules = Object.keys(MODULES) as Module[], say = console.log): Promise<void> {
+export async function buildPrograms(
+  modules: readonly Module[] = Object.keys(MODULES) as Module[],
+  say = console.log,
+): Promise<void> {
   for (const module of modules) {
     const folder = await folderOf(module);
     if (await exists(folder)) continue;
@@ -71,7 +83,15 @@ async function buildModule(module: Module, folder: string): Promise<void> {
     for (const [program, source] of Object.entries(packages)) {
       await run(
         'go',
-        ['build', '-trimpath', '-ldflags', ['-s', '-w', ...ldflags].join(' '), '-o', path.join(partial, program), source],
+        [
+          'build',
+          '-trimpath',
+          '-ldflags',
+          ['-s', '-w', ...ldflags].join(' '),
+          '-o',
+          path.join(partial, program),
+          source,
+        ],
         {
           cwd: moduleFiles(module),
           env: { ...process.env, CGO_ENABLED: '0', GOFLAGS: '-mod=readonly -buildvcs=false' },
@@ -90,8 +110,11 @@ async function buildModule(module: Module, folder: string): Promise<void> {
 
 /** Keyed by all that the programs are built from. */
 async function folderOf(module: Module): Promise<string> {
-  const hash = createHash('sha256').update(JSON.stringify(MODULES[module])).update(await goVersion());
-  for (const file of ['go.mod', 'go.sum']) hash.update(await readFile(path.join(moduleFiles(module), file)));
+  const hash = createHash('sha256')
+    .update(JSON.stringify(MODULES[module]))
+    .update(await goVersion());
+  const files = await readdir(moduleFiles(module));
+  for (const file of files.sort()) hash.update(await readFile(path.join(moduleFiles(module), file)));
   return path.join(CACHE, `${module}-${hash.digest('hex').slice(0, 12)}`);
 }
 
@@ -105,7 +128,8 @@ function moduleFiles(module: Module): string {
   return path.join(import.meta.dirname, 'programs', module);
 }
 
-async function exists(file: string): Promise<boolean> {
+/** Whether a file or folder is there. */
+export async function exists(file: string): Promise<boolean> {
   return stat(file).then(
     () => true,
     () => false,

@@ -1,0 +1,37 @@
+import { createHash } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { buffer } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
+import { pack } from 'tar-stream';
+import { buildPrograms, exists, programPath } from './programs.ts';
+
+/** The image of a Pod's first process, as an archive beside its program: no registry is asked for one. */
+export async function pauseImage(): Promise<{ name: string; archive: string }> {
+  const name = 'localhost/cnn-sweep-pause:test';
+  await buildPrograms(['pause']);
+  const program = await programPath('pause');
+  const archive = `${program}.tar`;
+  if (await exists(archive)) return { name, archive };
+  const layer = pack();
+  layer.entry({ name: 'pause', mode: 0o755 }, await readFile(program));
+  layer.finalize();
+  const layerBytes = await buffer(layer);
+  const digest = createHash('sha256').update(layerBytes).digest('hex');
+  const image = pack();
+  const config = {
+    architecture: process.arch === 'arm64' ? 'arm64' : 'amd64',
+    os: 'linux',
+    config: { Entrypoint: ['/pause'], User: '65532' },
+    rootfs: { type: 'layers', diff_ids: [`sha256:${digest}`] },
+  };
+  image.entry({ name: 'config.json' }, JSON.stringify(config));
+  image.entry({ name: 'layer.tar' }, layerBytes);
+  image.entry(
+    { name: 'manifest.json' },
+    JSON.stringify([{ Config: 'config.json', RepoTags: [name], Layers: ['layer.tar'] }]),
+  );
+  image.finalize();
+  await pipeline(image, createWriteStream(archive));
+  return { name, archive };
+}

@@ -1,0 +1,3 @@
+module cnn-sweep.dev/test/pause
+
+go 1.26
