@@ -28,7 +28,7 @@ export const AssignmentSchema = Type.Object(
         momentum,
         seed,
       },
-      closed,
+      { ...closed, description: 'The values of its point of the grid.' },
     ),
     hyperparametersHash: Type.String({ pattern: '^[0-9a-f]{16}$' }),
     /** `splitSeed` is the sweep's own seed; a trial's drives initialisation and shuffling only. */

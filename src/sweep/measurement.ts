@@ -28,10 +28,10 @@ const figures = {
 };
 
 const identity = {
-  sweep: Type.String({ minLength: 1, maxLength: 63 }),
-  trial: Type.Integer({ minimum: 0, maximum: MAX_TRIALS - 1 }),
-  attempt: Type.Integer({ minimum: 1, maximum: 9_999 }),
-  attemptUID: Type.String({ minLength: 1, maxLength: 63 }),
+  sweep: Type.String({ minLength: 1, maxLength: 63, description: 'Name of the sweep.' }),
+  trial: Type.Integer({ minimum: 0, maximum: MAX_TRIALS - 1, description: 'Index of the trial in the expanded grid.' }),
+  attempt: Type.Integer({ minimum: 1, maximum: 9_999, description: 'Which try at the trial this was, from 1.' }),
+  attemptUID: Type.String({ minLength: 1, maxLength: 63, description: 'UID of the Pod (or process) that ran it.' }),
 };
 
 const closed = { additionalProperties: false } as const;

@@ -3,12 +3,15 @@
 export function parseQuantity(written: string | number): number | undefined {
   const text = String(written);
   if (text.length > LONGEST) return undefined;
-  const match = /^\+?(\d+\.?\d*|\.\d+)([eE][-+]?\d+|[numkMGTPE]|[KMGTPE]i)?$/.exec(text);
+  const match = QUANTITY.exec(text);
   if (!match) return undefined;
   const [, digits = '', suffix = ''] = match;
   if (/^[eE][-+\d]/.test(suffix)) return Number(`${digits}${suffix}`);
   return Number(digits) * (SUFFIXES.get(suffix) ?? 1);
 }
+
+/** Exponents of two digits: no quantity is larger than 2^63, and a number of a thousand million digits keeps a server busy. */
+export const QUANTITY = /^\+?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,2}|[numkMGTPE]|[KMGTPE]i)?$/;
 
 /** No size that somebody meant is longer, in characters; matching takes quadratic time. */
 const LONGEST = 64;

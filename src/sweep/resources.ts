@@ -7,8 +7,9 @@ import type { Sweep } from './schema.ts';
 type Quantities = Readonly<Record<string, string | number>>;
 
 const RESOURCES = ['cpu', 'memory', 'ephemeral-storage', 'nvidia.com/gpu'];
-const BARE = /^(cpu|memory|ephemeral-storage|hugepages-\w+)$/;
-const QUALIFIED = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/[A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?$/;
+/** A resource of Kubernetes' own, or a device named with its domain. */
+export const RESOURCE_NAME =
+  /^(cpu|memory|ephemeral-storage|hugepages-\w+|[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/[A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?)$/;
 /** A trial takes one GPU unless it says otherwise. */
 const DEFAULT_LIMITS: Quantities = { 'nvidia.com/gpu': 1 };
 
@@ -34,7 +35,7 @@ function isDevice(name: string): boolean {
 }
 
 function badName(name: string): string | undefined {
-  if (BARE.test(name) || QUALIFIED.test(name)) return undefined;
+  if (RESOURCE_NAME.test(name)) return undefined;
   const meant = /gpu/i.test(name) ? 'nvidia.com/gpu' : nearest(name, RESOURCES); // `gpu` is one letter from `cpu`
   return `unknown resource; ${meant ? `did you mean "${meant}"?` : 'expected cpu, memory or a name such as nvidia.com/gpu'}`;
 }

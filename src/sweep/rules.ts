@@ -85,7 +85,7 @@ function batchesTooLarge(sweep: Sweep): Violation[] {
 }
 
 /** @see kubernetes.io/docs/concepts/overview/working-with-objects/labels */
-const LABEL = /^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?$/;
+export const LABEL = /^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?$/;
 
 function badNodeLabels(sweep: Sweep): Violation[] {
   return Object.entries(sweep.spec.trainer.nodeSelector ?? {}).flatMap(([label, value]) => {

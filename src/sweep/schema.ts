@@ -40,19 +40,22 @@ const seed = { minimum: 0, maximum: 4_294_967_295 };
 export const GridSchema = Type.Object(
   {
     widths: axis(Widths, 'Output channels of each stage, one list a network: [[3, 8], [12, 32]].'),
-    activation: Type.Array(Type.Enum([...ACTIVATIONS], { type: 'string' }), {
-      minItems: 1,
-      maxItems: 64,
-      default: ['relu'],
-      description: 'What follows each convolution: relu, or none for a linear network.',
-    }),
-    pooling: Type.Array(Type.Enum([...POOLINGS], { type: 'string' }), {
+    activation: Type.Array(
+      Type.Enum([...ACTIVATIONS], { type: 'string', description: 'What follows each convolution.' }),
+      {
+        minItems: 1,
+        maxItems: 64,
+        default: ['relu'],
+        description: 'What follows each convolution: relu, or none for a linear network.',
+      },
+    ),
+    pooling: Type.Array(Type.Enum([...POOLINGS], { type: 'string', description: 'What follows each stage.' }), {
       minItems: 1,
       maxItems: 64,
       default: ['max'],
       description: 'What follows each stage: max or avg (2×2, stride 2), or none.',
     }),
-    depth: Type.Array(Type.Integer({ minimum: 1, maximum: 8 }), {
+    depth: Type.Array(Type.Integer({ minimum: 1, maximum: 8, description: 'Convolutions in each stage.' }), {
       minItems: 1,
       maxItems: 64,
       default: [1],
@@ -144,7 +147,7 @@ export const TrainerSchema = Type.Object(
   {
     image: Type.Optional(
       Type.String({
-        pattern: '^[^\\s]+$',
+        pattern: '^[!-~]+$',
         minLength: 1,
         maxLength: 512,
         description: 'Trainer image; absent: the release’s own.',

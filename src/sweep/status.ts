@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { REASONS } from './reasons.ts';
+import type { Reason } from './reasons.ts';
 import { MAX_TRIALS } from './schema.ts';
 
 /** Largest encoded status, in bytes, at any size of the sweep. */
@@ -9,6 +9,7 @@ export const MAX_MESSAGE = 1024;
 
 const closed = { additionalProperties: false } as const;
 const count = (description: string) => Type.Integer({ minimum: 0, maximum: MAX_TRIALS, description });
+const generation = (description: string) => Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description });
 const time = (description: string) => Type.String({ format: 'date-time', maxLength: 40, description });
 const message = (description: string) => Type.String({ maxLength: MAX_MESSAGE, description });
 
@@ -18,13 +19,17 @@ export type Phase = (typeof PHASES)[number];
 export const CONDITIONS = ['Accepted', 'Progressing', 'Degraded', 'Complete', 'Failed'] as const;
 export type ConditionType = (typeof CONDITIONS)[number];
 
+/** A word of a closed list in our code, open in the schema: a newer controller must be able to write a word that an older kind does not know. */
+const word = <Word extends string>(description: string) =>
+  Type.Unsafe<Word>({ type: 'string', pattern: '^[A-Z][A-Za-z]*$', maxLength: 64, description });
+
 export const ConditionSchema = Type.Object(
   {
-    type: Type.Enum([...CONDITIONS], { type: 'string', description: 'What the condition speaks of.' }),
+    type: word<ConditionType>('What the condition speaks of: Accepted, Progressing, Degraded, Complete or Failed.'),
     status: Type.Enum(['True', 'False', 'Unknown'], { type: 'string', description: 'Whether it holds.' }),
-    reason: Type.Enum([...REASONS], { type: 'string', description: 'Why, in one word.' }),
+    reason: word<Reason>('Why, in one word.'),
     message: message('Why, in a sentence: the object and what to do.'),
-    observedGeneration: Type.Integer({ minimum: 0, description: 'Generation of the Sweep that this was seen of.' }),
+    observedGeneration: generation('Generation of the spec that this was seen of.'),
     lastTransitionTime: time('When `status` last changed.'),
   },
   { ...closed, description: 'One condition, as in every Kubernetes status.' },
@@ -56,8 +61,11 @@ export const BestSchema = Type.Object(
 /** What `kubectl get sweep` shows. Bounded: no list of trials, whatever the size of the grid. */
 export const SweepStatusSchema = Type.Object(
   {
-    phase: Type.Enum([...PHASES], { type: 'string', description: 'Where the sweep stands, in one word.' }),
-    observedGeneration: Type.Integer({ minimum: 0, description: 'Generation of the spec that was acted on.' }),
+    phase: Type.Enum([...PHASES], {
+      type: 'string',
+      description: 'Where the sweep stands: Pending, Running, Suspended, Complete or Failed.',
+    }),
+    observedGeneration: generation('Generation of the spec that was acted on.'),
     trials: Type.Object(
       {
         total: count('Points of the grid, equal ones merged.'),
@@ -67,11 +75,17 @@ export const SweepStatusSchema = Type.Object(
         failed: count('Recorded as failed.'),
         stopped: count('Recorded as stopped.'),
       },
-      { ...closed, description: 'waiting + running + succeeded + failed + stopped = total.' },
+      {
+        ...closed,
+        description: 'How many trials there are of each: waiting + running + succeeded + failed + stopped = total.',
+      },
     ),
     best: Type.Optional(BestSchema),
     message: message('The verdict in a sentence, or what the sweep waits for.'),
-    conditions: Type.Array(ConditionSchema, { maxItems: CONDITIONS.length, description: 'By type.' }),
+    conditions: Type.Array(ConditionSchema, {
+      maxItems: CONDITIONS.length,
+      description: 'Accepted, Progressing, Degraded, Complete and Failed: what holds, and why.',
+    }),
     startTime: Type.Optional(time('When the first trial was started.')),
     completionTime: Type.Optional(time('When the last trial was recorded.')),
   },

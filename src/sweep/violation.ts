@@ -99,7 +99,7 @@ function wrongLength(field: Field, length: number, path: Path): string {
 /** What each pattern of the schema means. */
 const PATTERN_WORDS: ReadonlyMap<string, string> = new Map([
   ['^[a-z0-9]([-a-z0-9]*[a-z0-9])?$', 'a-z 0-9 -'],
-  ['^[^\\s]+$', 'an image reference'],
+  ['^[!-~]+$', 'an image reference'],
 ]);
 
 function wrongText(field: Field, value: string): string {
