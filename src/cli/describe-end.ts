@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { RunEnd, SealedResult } from '../local/engine.ts';
 import type { Trial } from '../sweep/trial.ts';
 import { describeVerdict } from './describe-verdict.ts';
+import { systemError } from './system-error.ts';
 
 /** What the last lines of a run are about, beside the run's end itself. */
 export interface EndContext {
@@ -58,6 +59,10 @@ export function whatNext(end: RunEnd, folder: string, suspended: boolean): strin
       `${join(folder, 'journal')}: could not be written; results not saved: ${names}`,
       'the same command goes on, and trains again what was not saved',
     ];
+  }
+  if (end.outcome === 'failed' && end.noRoom) {
+    const said = systemError(end.noRoom, folder)?.message ?? `${folder}: ${end.noRoom.message}`;
+    return [said, `${left}; the same command goes on`];
   }
   if (end.outcome === 'failed') {
     const allowed = end.file.sweep.spec.maxFailedTrials;

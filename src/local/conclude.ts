@@ -9,7 +9,7 @@ import type { RunFolder } from './folder.ts';
 import { buildVerdictFile, type Machine, modelCard, type VerdictFile } from './verdict.ts';
 
 /** `finished`: all that was asked for is recorded; `complete` says whether that is every trial. `failed`: results could not be
- * saved, or more trials failed than allowed, or all that ended.
+ * saved, or the disk is full, or more trials failed than allowed, or all that ended.
  */
 export interface RunEnd {
   readonly outcome: 'finished' | 'failed' | 'interrupted';
@@ -18,6 +18,8 @@ export interface RunEnd {
   readonly left: number;
   /** Trials whose results the disk refused, by index. */
   readonly unsaved: readonly number[];
+  /** What the disk said that refuses even small files, while trials still waited to start; else null. */
+  readonly noRoom: Error | null;
   readonly verdict: Verdict;
   readonly counts: Counts;
   /** As written to verdict.json. */
@@ -33,6 +35,8 @@ export interface Ran {
   readonly results: ReadonlyMap<number, TrialResult>;
   /** Trials whose results the disk refused. */
   readonly unsaved: readonly number[];
+  /** Trials wait for a disk that refuses even small files. */
+  readonly noRoom: Error | null;
   /** More trials failed than allowed. */
   readonly failed: boolean;
   readonly left: number;
@@ -51,7 +55,7 @@ export async function concludeRun(ran: Ran): Promise<RunEnd> {
   const context = { hasModel, machine: describeMachine(), versions };
   const file = buildVerdictFile(sweep, results, trials.length, verdict, context);
   const trial = winner && trials[winner.trial];
-  if (ran.unsaved.length === 0) {
+  if (ran.unsaved.length === 0 && !ran.noRoom) {
     if (file.model === 'model' && winner && trial) await folder.publishModel(winner, modelCard(file, trial));
     await folder.writeVerdict(file);
   }
@@ -60,13 +64,18 @@ export async function concludeRun(ran: Ran): Promise<RunEnd> {
   if (lost > 0) note(`curves.ndjson: ${lost} measurements could not be written; the verdict does not need them`);
   ran.onEvent({ kind: 'verdict', verdict });
   const unsaved = ran.unsaved.toSorted((a, b) => a - b);
-  const { left } = ran;
-  return { outcome: outcomeOf(ran, file), complete: file.complete, left, unsaved, verdict, counts: file.trials, file };
+  const { left, noRoom } = ran;
+  const outcome = outcomeOf(ran, file);
+  return { outcome, complete: file.complete, left, unsaved, noRoom, verdict, counts: file.trials, file };
 }
 
-function outcomeOf({ unsaved, failed: tooMany, left, interrupted }: Ran, { trials }: VerdictFile): RunEnd['outcome'] {
+function outcomeOf(
+  { unsaved, failed: tooMany, left, interrupted, noRoom }: Ran,
+  { trials }: VerdictFile,
+): RunEnd['outcome'] {
   if (unsaved.length > 0 || tooMany) return 'failed';
   if (interrupted && left > 0) return 'interrupted';
+  if (noRoom) return 'failed';
   return trials.succeeded === 0 && trials.failed > 0 ? 'failed' : 'finished';
 }
 

@@ -9,7 +9,8 @@ import { Changes } from './changes.ts';
 import { concludeRun, type RunEnd } from './conclude.ts';
 import type { RunEvent } from './events.ts';
 import { openFolder, type RunFolder } from './folder.ts';
-import { Records, trialsToRunAgain } from './records.ts';
+import { lacksItsModel, Records, trialsToRunAgain } from './records.ts';
+import { Room } from './room.ts';
 import { realTimers, type Timers } from './timers.ts';
 
 export { type AttemptEnd, type Job, type Pool, type Report, WorkerRefusedError } from './attempt.ts';
@@ -55,7 +56,7 @@ export async function runSweep(sweep: Sweep, deps: RunDeps): Promise<RunEnd> {
   try {
     // 1. Open the folder: its lock, and the fold of its journal.
     const onBlocked = (error: Error | null) => {
-      deps.onEvent({ kind: 'note', message: describeBlocked(error) });
+      deps.onEvent({ kind: 'note', message: describeBlocked('journal', error) });
       changes.tell();
     };
     folder = await openFolder(deps.folder, sweep, trials, { timers, onBlocked });
@@ -89,6 +90,7 @@ class Run {
   readonly #changes: Changes;
   readonly #attempts: Attempts;
   readonly #records: Records;
+  readonly #room: Room;
   /** Left for another run. */
   readonly #notNow: readonly number[];
   readonly #listening = new AbortController();
@@ -118,6 +120,8 @@ class Run {
     this.#records = new Records({ folder, selection, again, onEvent, onChange, onFault });
     const doing = { sweep, folder, pool, timers, cacheFolder, backend, backoffMs };
     this.#attempts = new Attempts({ ...doing, onEvent, onChange, onFault });
+    const onBlocked = (error: Error | null) => this.#note(describeBlocked('disk', error));
+    this.#room = new Room({ tryWriting: () => folder.tryWriting(), timers, onBlocked, onChange });
   }
 
   /** Says what was found, takes stock of the weights on disk, and listens to whoever ends the run. */
@@ -140,7 +144,7 @@ class Run {
         trials: this.#trials.length,
         parallelism: parallelism ?? this.#sweep.spec.parallelism ?? availableParallelism(),
         maxFailedTrials,
-        suspend: this.#startsNothing(),
+        suspend: this.#isOver() || this.#room.doubted,
       },
       {
         running: this.#attempts.running,
@@ -158,17 +162,23 @@ class Run {
   }
 
   record(): void {
-    this.#records.add(this.#attempts.takeResults());
+    const results = this.#attempts.takeResults();
+    const recorded = this.#records.add(results);
+    if (results.some(lacksItsModel)) this.#room.doubt(recorded);
   }
 
-  /** Nothing lives, nothing waits. A journal that is still refused when no trial runs gets one last try. */
+  /** Nothing lives, nothing waits. A journal or a disk that still refuses when no trial runs gets one last try. */
   isDone({ failed }: Plan): boolean {
     if (this.#attempts.running.size > 0) return false;
     if (this.#records.saving) {
       if (this.#folder.journal.blocked || this.#deps.kill?.aborted) this.#folder.journal.giveUp();
       return false;
     }
-    return this.#attempts.backingOff.size === 0 || failed || this.#startsNothing();
+    if (failed || this.#isOver()) return true;
+    if (this.#attempts.backingOff.size > 0) return false;
+    if (!this.#isHeldBack() || this.#room.givenUp) return true;
+    this.#room.giveUp();
+    return false;
   }
 
   /** @throws whatever had ended the run before its trials did */
@@ -183,6 +193,7 @@ class Run {
       results,
       unsaved,
       failed: this.#failed,
+      noRoom: this.#isHeldBack() ? this.#room.refusal : null,
       left: this.#trials.length - [...ended.values()].filter((outcome) => outcome !== 'Stopped').length,
       interrupted: Boolean(interrupt?.aborted || kill?.aborted),
       versions,
@@ -193,9 +204,18 @@ class Run {
   close(): void {
     this.#listening.abort();
     this.#attempts.forgetBackoffs();
+    this.#room.close();
   }
 
-  #startsNothing(): boolean {
+  /** Trials of this run would start if the disk had room. */
+  #isHeldBack(): boolean {
+    const { ended } = this.#records;
+    if (this.#failed || !this.#room.doubted) return false;
+    return this.#trials.some(({ trial }) => !ended.has(trial) && !this.#notNow.includes(trial));
+  }
+
+  /** Nothing new starts any more, whatever the disk says. */
+  #isOver(): boolean {
     const { interrupt, kill } = this.#deps;
     const over = interrupt?.aborted || kill?.aborted || this.#fault !== undefined;
     return over || this.#sweep.spec.suspend || this.#folder.journal.blocked || this.#records.unsaved.length > 0;
@@ -219,6 +239,6 @@ class Run {
   }
 }
 
-function describeBlocked(error: Error | null): string {
-  return error ? `journal: ${error.message}; nothing new starts, tried again every 2 s` : 'journal: written again';
+function describeBlocked(what: string, error: Error | null): string {
+  return error ? `${what}: ${error.message}; nothing new starts, tried again every 2 s` : `${what}: written again`;
 }

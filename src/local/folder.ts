@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { cp, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { codeOf, exists, sync, TEMPORARY, writeWhole } from '../shared/durable.ts';
+import { codeOf, exists, sync, TEMPORARY, writeDurably, writeWhole } from '../shared/durable.ts';
 import { InvalidConfigError } from '../sweep/errors.ts';
 import { decodeMeasurement, encodeMeasurement, type Measurement, type Progress } from '../sweep/measurement.ts';
 import type { TrialResult } from '../sweep/result.ts';
@@ -29,7 +29,7 @@ const named = (pattern: string) => new RegExp(`^(?:${pattern})$`);
 /** What a crash may leave before there is a journal. */
 const BEGINNING = named(`lock-\\d+-${UUID}(?:\\.${UUID}\\.tmp)?|journal\\.${UUID}\\.tmp`);
 /** What a crash may leave of the files that are written whole; cli/write-report.ts writes the report. */
-const HALF_WRITTEN = named(`(?:sweep\\.yaml|journal|verdict\\.json|model|report\\.html)\\.${UUID}\\.tmp`);
+const HALF_WRITTEN = named(`(?:sweep\\.yaml|journal|verdict\\.json|model|report\\.html|probe)\\.${UUID}\\.tmp`);
 /** Weights of an attempt, and what a worker that died left of them (trainer/install.ts). */
 const WEIGHTS = named(`\\d+-${UUID}|\\.installing-.*`);
 
@@ -45,6 +45,8 @@ export interface RunFolder {
   keepProgress(progress: Progress): void;
   /** Resolves when the Measurements so far are on disk. */
   curvesSettled(): Promise<void>;
+  /** Writes a little and removes it. @throws an error of the file system, if the disk is full */
+  tryWriting(): Promise<void>;
   /** Measurements that the disk refused. */
   readonly lostMeasurements: number;
   modelFolder(attempt: AttemptName): string;
@@ -57,6 +59,9 @@ export interface RunFolder {
   writeVerdict(file: VerdictFile): Promise<void>;
   close(): Promise<void>;
 }
+
+/** Room for the records and curves of many trials; random, lest a file system that compresses finds room for it. */
+const PROBE_BYTES = 64 * 1024;
 
 export type AttemptName = Pick<TrialResult, 'trial' | 'attemptUID'>;
 
@@ -123,6 +128,14 @@ function buildFolder({ path, journal, results, notes, curves, progress, close }:
       progress.append(JSON.stringify(milestone)).catch(() => undefined); // for the eye only
     },
     curvesSettled: () => curves.settled(),
+    async tryWriting() {
+      const probe = temporaryOf(join(path, 'probe'));
+      try {
+        await writeDurably(probe, randomBytes(PROBE_BYTES));
+      } finally {
+        await rm(probe, { force: true });
+      }
+    },
     get lostMeasurements() {
       return lost;
     },

@@ -66,17 +66,23 @@ export class Records {
     for (const result of this.#results.values()) await this.#keepModel(result);
   }
 
-  /** Sends results on their way to the disk: they end their trials at once, and count when the journal has them. */
-  add(results: readonly TrialResult[]): void {
-    for (const result of results) {
-      this.#ended.set(result.trial, result.outcome);
-      this.#saving++;
-      this.#save(result)
-        .catch(this.#options.onFault)
-        .finally(() => {
-          this.#saving--;
-          this.#options.onChange();
-        });
+  /** Sends results on their way to the disk: they end their trials at once, and count when the journal has them.
+   * @returns when all have arrived, or never will; does not reject
+   */
+  async add(results: readonly TrialResult[]): Promise<void> {
+    await Promise.all(results.map((result) => this.#add(result)));
+  }
+
+  async #add(result: TrialResult): Promise<void> {
+    this.#ended.set(result.trial, result.outcome);
+    this.#saving++;
+    try {
+      await this.#save(result);
+    } catch (error) {
+      this.#options.onFault(error);
+    } finally {
+      this.#saving--;
+      this.#options.onChange();
     }
   }
 
@@ -94,9 +100,7 @@ export class Records {
     this.#results.set(result.trial, result);
     const finding = result.summary && findingOf(result.trial, result.summary, selection);
     onEvent({ kind: 'recorded', result: seal(result), finding });
-    if (result.reason.startsWith(MODEL_NOT_SAVED)) {
-      onEvent({ kind: 'note', message: `trial ${result.trial}: ${result.reason}` });
-    }
+    if (lacksItsModel(result)) onEvent({ kind: 'note', message: `trial ${result.trial}: ${result.reason}` });
     await this.#keepModel(result);
   }
 
@@ -107,6 +111,11 @@ export class Records {
       await folder.dropModel({ trial, attemptUID });
     }
   }
+}
+
+/** The disk refused the weights that it should have kept. */
+export function lacksItsModel({ reason }: Pick<TrialResult, 'reason'>): boolean {
+  return reason.startsWith(MODEL_NOT_SAVED);
 }
 
 /** Recorded trials that start again: Failed ones if asked for, and Stopped ones unless too many have still failed.

@@ -29,7 +29,7 @@ function makeEnd({
     machine: { os: 'linux', arch: 'x64', cpu: 'a cpu', cores: 2 },
     versions: {},
   };
-  return { outcome: 'finished', complete, left, unsaved: [], verdict, counts, file, ...given };
+  return { outcome: 'finished', complete, left, unsaved: [], noRoom: null, verdict, counts, file, ...given };
 }
 
 function linesOf(end: RunEnd, given: Partial<EndContext> = {}): string[] {
@@ -97,6 +97,20 @@ describe('the last lines of a run', () => {
       want: [
         'runs/study/journal: could not be written; results not saved: trials 4, 7',
         'the same command goes on, and trains again what was not saved',
+      ],
+    },
+    'of a run without room on the disk say so and how to go on': {
+      end: makeEnd({
+        outcome: 'failed',
+        waiting: 3,
+        noRoom: Object.assign(new Error('ENOSPC: no space left on device, write'), {
+          code: 'ENOSPC',
+          syscall: 'write',
+        }),
+      }),
+      want: [
+        'runs/study: no space left on the disk; make room and try again (ENOSPC)',
+        '3 trials are left; the same command goes on',
       ],
     },
     'of a finished run with failed trials say how to train them again': {

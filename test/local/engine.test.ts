@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { type Pool, type RunDeps, type RunEnd, type RunEvent, runSweep } from '../../src/local/engine.ts';
+import { type Job, type Pool, type RunDeps, type RunEnd, type RunEvent, runSweep } from '../../src/local/engine.ts';
 import { readJournal } from '../../src/local/journal.ts';
 import { openPool } from '../../src/local/pool.ts';
+import { codeOf } from '../../src/shared/durable.ts';
 import type { Sweep } from '../../src/sweep/schema.ts';
 import { crash, FakePool, succeed, succeedWithModel } from '../fakes/pool.ts';
 import { FakeTimers } from '../fakes/timers.ts';
@@ -461,6 +462,94 @@ test('a disk with room again goes on where it was', async (context) => {
   const { end } = await run(join(disk, 'run'), sweep, pool, { timers, onEvent });
   assert.equal(end.complete, true);
   assert.equal(notes[1], 'journal: written again');
+});
+
+/** Trains a trial with a model of so many KiB, as the worker saves it: whole or not at all. */
+async function succeedWithLargeModel(job: Job, kibibytes: number) {
+  const end = succeed(job);
+  assert.ok(end.kind === 'result');
+  try {
+    await mkdir(job.modelFolder);
+    await writeFile(join(job.modelFolder, 'weights.bin'), Buffer.alloc(kibibytes * 1024));
+    return end;
+  } catch (error) {
+    await rm(job.modelFolder, { recursive: true, force: true });
+    return { ...end, result: { ...end.result, reason: `ModelNotSaved: ${codeOf(error)}` } };
+  }
+}
+
+test('a model that has no room on the disk costs the model: the other trials start and are recorded', async (context) => {
+  const disk = await makeSmallDisk(context, 512);
+  if (disk === undefined) return;
+  const { end, events } = await run(disk, makeSweep(), new FakePool((job) => succeedWithLargeModel(job, 600)));
+  assert.deepEqual([end.outcome, end.complete, end.file.model, end.noRoom], ['finished', true, 'none kept', null]);
+  const notes = of(events, 'note').map(({ message }) => message);
+  assert.equal(notes.filter((message) => /^trial \d: ModelNotSaved: ENOSPC$/.test(message)).length, 4);
+  assert.deepEqual(
+    notes.filter((message) => message.startsWith('disk')),
+    [],
+  );
+  assert.deepEqual(
+    (await readdir(disk)).filter((name) => name.endsWith('.tmp')),
+    [],
+  );
+});
+
+test('a disk that refused a model and has no room for anything starts nothing until a small write succeeds', async (context) => {
+  const disk = await makeSmallDisk(context, 256);
+  if (disk === undefined) return;
+  await writeFile(join(disk, 'filler'), Buffer.alloc(208 * 1024));
+  const timers = new FakeTimers();
+  const running = Promise.withResolvers<void>();
+  const pool = new FakePool(async (job) => {
+    if (job.assignment.trial === 0) await running.promise; // a trial that runs on, so that writing is tried again
+    return succeedWithLargeModel(job, job.assignment.trial === 1 ? 100 : 8);
+  });
+  const told: string[] = [];
+  const onEvent = (event: RunEvent) => {
+    if (event.kind === 'started') told.push(`started ${event.trial}`);
+    if (event.kind !== 'note') return;
+    told.push(event.message);
+    if (event.message.startsWith('disk: ENOSPC')) {
+      rm(join(disk, 'filler')).then(async () => {
+        while (timers.waiting === 0) await new Promise((resolve) => setImmediate(resolve));
+        timers.advance(1_999);
+        assert.equal(timers.waiting, 1, 'it waits for 2 s');
+        timers.advance(1);
+      });
+    }
+    if (event.message === 'disk: written again') running.resolve();
+  };
+  const { end } = await run(join(disk, 'run'), makeSweep({ epochs: 1 }), pool, { timers, onEvent });
+  assert.deepEqual(told, [
+    'started 0',
+    'started 1',
+    'trial 1: ModelNotSaved: ENOSPC',
+    'disk: ENOSPC: no space left on device, write; nothing new starts, tried again every 2 s',
+    'disk: written again',
+    'started 2',
+    'started 3',
+  ]);
+  assert.deepEqual([end.outcome, end.complete], ['finished', true]);
+});
+
+test('a disk that stays full after it refused a model ends the run when nothing runs any more; the same command goes on', async (context) => {
+  const disk = await makeSmallDisk(context, 256);
+  if (disk === undefined) return;
+  await writeFile(join(disk, 'filler'), Buffer.alloc(208 * 1024));
+  const folder = join(disk, 'run');
+  const pool = new FakePool((job) => succeedWithLargeModel(job, 100));
+  const { end } = await run(folder, makeSweep({ epochs: 1 }), pool);
+  assert.deepEqual([end.outcome, end.left, end.unsaved, codeOf(end.noRoom)], ['failed', 2, [], 'ENOSPC']);
+  assert.deepEqual([...(await readJournal(join(folder, 'journal'))).results.keys()].sort(), [0, 1]);
+  assert.ok(!existsSync(join(folder, 'verdict.json')));
+  await rm(join(disk, 'filler'));
+  const again = new FakePool();
+  assert.equal((await run(folder, makeSweep({ epochs: 1 }), again)).end.complete, true);
+  assert.deepEqual(
+    again.ran.map(({ trial }) => trial),
+    [2, 3],
+  );
 });
 
 test('real workers that crash, hang or say nonsense cost attempts, not the sweep', async (context) => {

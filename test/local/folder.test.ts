@@ -74,6 +74,7 @@ test('weights without a record and half-written files of ours are removed when a
   const files = [
     `verdict.json.${UID}.tmp`,
     `report.html.${UID}.tmp`,
+    `probe.${UID}.tmp`,
     'verdict.json.tmp',
     'notes.tmp',
     `mine.${UID}.tmp`,
