@@ -55,4 +55,157 @@ export interface WorkQueue {
 const CONCURRENCY = 8;
 const FAILED: Backoff = { baseMs: 1_000, capMs: 300_000 };
 
-export declare function startQueue(options: QueueOptions): WorkQueue;
+/** A queue of keys, not of events: a turn reads what is there now, so any number of adds are one.
+ * First come, first served; one turn for a key at a time; failures wait longer and longer.
+ */
+export function startQueue(options: QueueOptions): WorkQueue {
+  return new KeyQueue(options);
+}
+
+class KeyQueue implements WorkQueue {
+  readonly #turn: QueueOptions['turn'];
+  readonly #onError: NonNullable<QueueOptions['onError']>;
+  readonly #observer: QueueObserver;
+  readonly #concurrency: number;
+  readonly #timers: Timers;
+  readonly #random: Random;
+  /** Keys that could start, with the time since when, in the order of their coming. */
+  readonly #ready = new Map<string, number>();
+  /** Keys whose turn runs, with its beginning. */
+  readonly #running = new Map<string, number>();
+  /** Keys added while their turn runs. */
+  readonly #again = new Set<string>();
+  readonly #later = new Map<string, { readonly at: number; readonly cancel: () => void }>();
+  /** Keys that wait because they failed. */
+  readonly #failing = new Map<string, () => void>();
+  readonly #failures = new Map<string, number>();
+  #stopped = false;
+  #whenIdle = () => {};
+
+  constructor({ turn, onError, observer, concurrency, timers, random }: QueueOptions) {
+    this.#turn = turn;
+    this.#onError = onError ?? (() => {});
+    this.#observer = observer ?? {};
+    this.#concurrency = concurrency ?? CONCURRENCY;
+    this.#timers = timers ?? realTimers;
+    this.#random = random ?? Math.random;
+  }
+
+  add(key: string): void {
+    // A failed key gets its turn anyway; if events could end the wait, a failure that causes events would be a hot loop.
+    if (this.#stopped || this.#failing.has(key) || this.#ready.has(key) || this.#again.has(key)) return;
+    this.#observer.added?.();
+    if (this.#running.has(key)) {
+      this.#again.add(key);
+      return;
+    }
+    this.#ready.set(key, this.#timers.now());
+    this.#startTurns();
+  }
+
+  addNow(key: string): void {
+    this.#failing.get(key)?.();
+    this.#failing.delete(key);
+    this.#failures.delete(key);
+    this.add(key);
+  }
+
+  addAfter(key: string, ms: number): void {
+    if (this.#stopped) return;
+    const at = this.#timers.now() + ms;
+    const planned = this.#later.get(key);
+    if (planned && planned.at <= at) return;
+    planned?.cancel();
+    const cancel = this.#timers.after(ms, () => {
+      this.#later.delete(key);
+      this.add(key);
+    });
+    this.#later.set(key, { at, cancel });
+  }
+
+  forget(key: string): void {
+    this.#later.get(key)?.cancel();
+    this.#later.delete(key);
+    this.#failing.get(key)?.();
+    this.#failing.delete(key);
+    this.#failures.delete(key);
+    this.#ready.delete(key);
+    this.#again.delete(key);
+  }
+
+  figures(): QueueFigures {
+    const now = this.#timers.now();
+    const seconds = [...this.#running.values()].map((begun) => (now - begun) / 1000);
+    return {
+      depth: this.#ready.size,
+      activeWorkers: this.#running.size,
+      unfinishedWorkSeconds: seconds.reduce((sum, one) => sum + one, 0),
+      longestRunningSeconds: Math.max(0, ...seconds),
+    };
+  }
+
+  async stop(ms: number): Promise<boolean> {
+    this.#stopped = true;
+    for (const { cancel } of this.#later.values()) cancel();
+    for (const cancel of this.#failing.values()) cancel();
+    this.#later.clear();
+    this.#failing.clear();
+    this.#ready.clear();
+    this.#again.clear();
+    if (this.#running.size === 0) return true;
+    return new Promise((resolve) => {
+      const cancel = this.#timers.after(ms, () => resolve(false));
+      this.#whenIdle = () => {
+        cancel();
+        resolve(true);
+      };
+    });
+  }
+
+  #startTurns(): void {
+    for (const [key, since] of this.#ready) {
+      if (this.#running.size >= this.#concurrency) return;
+      this.#ready.delete(key);
+      const now = this.#timers.now();
+      this.#running.set(key, now);
+      this.#observer.started?.((now - since) / 1000);
+      void this.#run(key, now);
+    }
+  }
+
+  async #run(key: string, begun: number): Promise<void> {
+    let end: TurnEnd;
+    let failed: { readonly error: unknown } | undefined;
+    try {
+      end = await this.#turn(key);
+    } catch (error) {
+      failed = { error };
+    }
+    this.#running.delete(key);
+    const result = failed ? 'error' : end ? 'requeue_after' : 'success';
+    this.#observer.ended?.(result, (this.#timers.now() - begun) / 1000);
+    const asked = this.#again.delete(key);
+    if (failed) this.#fail(key, failed.error);
+    else {
+      this.#failures.delete(key);
+      if (asked && !this.#stopped) this.#ready.set(key, this.#timers.now());
+      if (end) this.addAfter(key, end.againAfterMs);
+    }
+    this.#startTurns();
+    if (this.#running.size === 0) this.#whenIdle();
+  }
+
+  #fail(key: string, error: unknown): void {
+    const before = this.#failures.get(key) ?? 0;
+    const waitMs = fullJitterMs(FAILED, before, this.#random);
+    this.#failures.set(key, before + 1);
+    this.#onError(key, error, before + 1, waitMs);
+    if (this.#stopped) return;
+    this.#observer.retried?.();
+    const cancel = this.#timers.after(waitMs, () => {
+      this.#failing.delete(key);
+      this.add(key);
+    });
+    this.#failing.set(key, cancel);
+  }
+}
