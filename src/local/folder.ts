@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { cp, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { codeOf, exists, sync, TEMPORARY, writeDurably, writeWhole } from '../shared/durable.ts';
+import { codeOf, exists, makeFolder, sync, TEMPORARY, writeDurably, writeWhole } from '../shared/durable.ts';
 import { InvalidConfigError } from '../sweep/errors.ts';
 import { decodeMeasurement, encodeMeasurement, type Measurement, type Progress } from '../sweep/measurement.ts';
 import type { TrialResult } from '../sweep/result.ts';
@@ -76,7 +76,7 @@ export async function openFolder(
   trials: readonly Trial[],
   options: JournalOptions,
 ): Promise<RunFolder> {
-  await mkdir(path, { recursive: true });
+  await makeFolder(path);
   await checkOurs(path);
   const closers = [await lockFolder(path)];
   const close = async () => {
