@@ -34,7 +34,7 @@ const nameRules: readonly CelRule[] = [
   {
     rule: matches(NAME, SweepSchema.properties.metadata.properties.name.pattern),
     fieldPath: '.metadata.name',
-    messageExpression: `'"%s": expected a-z 0-9 -'.format([${NAME}])`,
+    messageExpression: `(${matches(NAME, '^[-a-z0-9]+$')} ? '"%s": expected a letter or digit at both ends' : '"%s": expected a-z 0-9 -').format([${NAME}])`,
     message: 'expected a-z 0-9 -',
   },
 ];

@@ -48,18 +48,22 @@ const LONGEST_QUANTITY = 64;
 
 /** Converts what TypeBox writes (JSON Schema) into what the API server takes.
  * Unknown fields are pruned there, so `additionalProperties: false` goes; an exclusive bound is a boolean; null is a property
- * of a type; and who has a default is not required, or `kubectl explain` would say that a person must write it.
+ * of a type. Defaults are for what a person writes, so only the spec has them; and who has one is not required, or `kubectl explain`
+ * would say that a person must write it.
  * @param path where the field stands, for `additions`
  */
 export function toStructural(field: Field, path: string, additions: Additions = {}): Structural {
   const { nullable, rest } = withoutNull(field);
-  const required = (rest.required ?? []).filter((name) => rest.properties?.[name]?.default === undefined);
+  const byPeople = path === 'spec' || path.startsWith('spec.');
+  const required = (rest.required ?? []).filter((name) => !byPeople || rest.properties?.[name]?.default === undefined);
   const [ofKeys] = Object.values(rest.patternProperties ?? {});
   return {
     ...typeOf(rest),
-    ...texts(rest, path),
+    ...(rest.description && { description: byPeople ? describe(rest) : rest.description }),
     ...(nullable && { nullable }),
     ...boundsOf(rest),
+    ...fractionOf(rest),
+    ...(byPeople && rest.default !== undefined && { default: rest.default }),
     ...(required.length > 0 && { required }),
     ...(rest.properties && { properties: propertiesOf(rest.properties, path, additions) }),
     ...(ofKeys && { additionalProperties: toStructural(ofKeys, `${path}{}`, additions) }),
@@ -107,16 +111,20 @@ function boundsOf(field: Field): Structural {
     minItems,
     maxItems,
     maxProperties,
-    default: field.default,
   });
 }
 
+/** The API server compares an integer with a bound that it cuts to an integer: 0 would pass for 0.01. So a rule says it again. */
+function fractionOf(field: Field): Structural {
+  const { type, minimum } = field;
+  if (type !== 'number' || minimum === undefined || Number.isInteger(minimum)) return {};
+  return { 'x-kubernetes-validations': [{ rule: `self >= ${minimum}`, message: `expected ${rangeOf(field)}` }] };
+}
+
 /** `kubectl explain` shows descriptions and enums, but neither bounds nor defaults: a person who writes a spec reads them here. */
-function texts(field: Field, path: string): Structural {
-  if (field.description === undefined) return {};
-  if (!path.startsWith('spec.')) return { description: field.description };
+function describe(field: Field): string {
   const hints = [rangeText(field), presetText(field)].filter((hint) => hint !== '').map((hint) => ` ${hint}.`);
-  return { description: [field.description, ...hints].join('') };
+  return [field.description, ...hints].join('');
 }
 
 function rangeText(field: Field): string {

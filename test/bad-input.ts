@@ -15,8 +15,8 @@ export interface BadInput {
   readonly want: readonly string[];
   /** What an accepted sweep is told nevertheless. */
   readonly notes?: readonly string[];
-  /** Who answers in a cluster: absent where the input never gets there (a text fault, a value that JSON does not have). */
-  readonly api?: 'schema' | 'cel' | 'policy' | 'accepted';
+  /** Who answers in a cluster (`request`: it is no request for a Sweep, so no field is named): absent where the input never gets there (a text fault, a value that JSON does not have). */
+  readonly api?: 'request' | 'schema' | 'cel' | 'policy' | 'accepted';
   /** The field that the API server names. */
   readonly path?: string;
 }
@@ -130,8 +130,7 @@ export const BAD_INPUT: readonly BadInput[] = [
     sentence: 'another apiVersion',
     change: { apiVersion: 'cnn-sweep.dev/v2' },
     want: ['apiVersion: "cnn-sweep.dev/v2": expected "cnn-sweep.dev/v1alpha1"'],
-    api: 'schema',
-    path: 'apiVersion',
+    api: 'request',
   },
   {
     id: 'B6',
@@ -565,7 +564,7 @@ export const BAD_INPUT: readonly BadInput[] = [
     change: { 'spec.trainer.resources.limits["nvidia.com/gpu"]': '0.5' },
     want: ['spec.trainer.resources.limits["nvidia.com/gpu"]: "0.5": expected a whole number'],
     api: 'cel',
-    path: 'spec.trainer.resources',
+    path: 'spec.trainer.resources.limits',
   },
   {
     id: 'B25',
@@ -576,7 +575,7 @@ export const BAD_INPUT: readonly BadInput[] = [
     },
     want: ['spec.trainer.resources.requests["nvidia.com/gpu"]: 2: expected "1", as in limits'],
     api: 'cel',
-    path: 'spec.trainer.resources',
+    path: 'spec.trainer.resources.requests',
   },
   ...['-1', 'abc'].map(
     (cpu): BadInput => ({
@@ -585,7 +584,7 @@ export const BAD_INPUT: readonly BadInput[] = [
       change: { 'spec.trainer.resources.limits.cpu': cpu },
       want: [`spec.trainer.resources.limits.cpu: "${cpu}": expected a quantity, as "500m" or "4Gi"`],
       api: 'cel',
-      path: 'spec.trainer.resources',
+      path: 'spec.trainer.resources.limits',
     }),
   ),
   {
@@ -601,14 +600,16 @@ export const BAD_INPUT: readonly BadInput[] = [
     sentence: 'a resource that Kubernetes does not know',
     change: { 'spec.trainer.resources.limits.gpu': 1 },
     want: ['spec.trainer.resources.limits.gpu: unknown resource; did you mean "nvidia.com/gpu"?'],
-    api: 'accepted',
+    api: 'cel',
+    path: 'spec.trainer.resources.limits',
   },
   {
     id: 'B25',
     sentence: 'a request above its limit',
     change: { 'spec.trainer.resources.limits.cpu': '500m', 'spec.trainer.resources.requests.cpu': 1 },
     want: ['spec.trainer.resources.requests.cpu: 1: more than the limit, "500m"'],
-    api: 'accepted',
+    api: 'cel',
+    path: 'spec.trainer.resources.requests',
   },
   ...['hostNetwork', 'securityContext', 'volumes', 'command'].map(
     (field): BadInput => ({
