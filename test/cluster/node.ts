@@ -149,7 +149,7 @@ function kubeletConfig(socket: string) {
     localStorageCapacityIsolation: false,
     makeIPTablesUtilChains: false,
     evictionHard: {
-      'memory.available': '0',
+      'memory.available': '0%',
       'nodefs.available': '0%',
       'nodefs.inodesFree': '0%',
       'imagefs.available': '0%',

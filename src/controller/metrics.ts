@@ -1,0 +1,309 @@
+import { BoundedLabels, FirstLabels } from '../shared/bounded-labels.ts';
+import type { RequestSeen } from '../shared/requester.ts';
+import type { Telemetry } from '../shared/telemetry.ts';
+import type { Outcome } from '../sweep/result.ts';
+import { PHASES, type SweepStatus } from '../sweep/status.ts';
+import type { QueueFigures, QueueObserver } from './workqueue.ts';
+
+const CONTROLLER = { controller: 'cnn-sweep' } as const;
+const QUEUE = { ...CONTROLLER, name: 'cnn-sweep' } as const;
+const MAX_NAMESPACES = 20;
+const MAX_SWEEPS = 20;
+const MAX_CONCURRENT = 8;
+const TRIAL_PHASES = ['waiting', 'running', 'succeeded', 'failed', 'stopped'] as const;
+const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+/** From 10 s to 12 h. */
+const TRIAL_SECONDS = [10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14_400, 28_800, 43_200];
+
+/** What happened to trials, for the counters. */
+export interface TrialEvents {
+  created(namespace: string): void;
+  /** @param seconds from its Job's creation to its record @param gpus that it held meanwhile */
+  finished(namespace: string, outcome: Outcome, seconds: number | undefined, gpus: number): void;
+  failed(reason: string): void;
+  retried(reason: string): void;
+  /** @param seconds from a Job's creation to its container's start */
+  started(seconds: number): void;
+}
+
+/** A Sweep as the gauges show it. */
+export interface SweepSeen {
+  readonly namespace: string;
+  readonly name: string;
+  readonly status: SweepStatus;
+  readonly gpusRequested: number;
+  /** Age of the oldest trial that has a Job and does not run yet, in seconds. */
+  readonly oldestPendingSeconds: number;
+}
+
+export interface ControllerMetrics {
+  readonly queue: QueueObserver;
+  readonly trials: TrialEvents;
+  onRequest(seen: RequestSeen): void;
+  sweepSeen(sweep: SweepSeen): void;
+  sweepGone(namespace: string, name: string): void;
+}
+
+/** The controller's metrics. Names of controller-runtime, workqueue and client-go are theirs exactly, so that the dashboards
+ * and alerts people have work; the rest begins with `cnn_sweep_`. @see operations.md section 3
+ * @param figures of the queue, at the moment of a scrape
+ */
+export function openControllerMetrics(
+  telemetry: Telemetry,
+  { figures, leads, leaseName }: { figures: () => QueueFigures; leads: () => boolean; leaseName: string },
+): ControllerMetrics {
+  const dropped = telemetry.counter({
+    name: 'cnn_sweep_series_dropped_total',
+    help: 'Series that were left out or removed so that their number stays bounded.',
+    labelNames: ['metric'],
+  });
+  openGauges(telemetry, figures, leads, leaseName);
+  return {
+    queue: openQueueMetrics(telemetry),
+    onRequest: openRequestMetrics(telemetry),
+    trials: openTrialMetrics(telemetry, () => dropped.inc({ metric: 'cnn_sweep_trials_created_total' })),
+    ...openSweepMetrics(telemetry, () => dropped.inc({ metric: 'cnn_sweep_trials' })),
+  };
+}
+
+function openGauges(telemetry: Telemetry, figures: () => QueueFigures, leads: () => boolean, name: string): void {
+  telemetry.gauge({
+    name: 'leader_election_master_status',
+    help: 'Whether this process holds the lease.',
+    labelNames: ['name'],
+    collect() {
+      this.set({ name }, leads() ? 1 : 0);
+    },
+  });
+  const gauge = (metric: string, help: string, labels: Record<string, string>, value: () => number) =>
+    telemetry.gauge({
+      name: metric,
+      help,
+      labelNames: Object.keys(labels),
+      collect() {
+        this.set(labels, value());
+      },
+    });
+  gauge('controller_runtime_active_workers', 'Turns that run.', CONTROLLER, () => figures().activeWorkers);
+  gauge('controller_runtime_max_concurrent_reconciles', 'Most turns at once.', CONTROLLER, () => MAX_CONCURRENT);
+  gauge('workqueue_depth', 'Sweeps that wait for a turn.', QUEUE, () => figures().depth);
+  gauge(
+    'workqueue_unfinished_work_seconds',
+    'Seconds of the turns that run, summed.',
+    QUEUE,
+    () => figures().unfinishedWorkSeconds,
+  );
+  gauge(
+    'workqueue_longest_running_processor_seconds',
+    'Seconds of the turn that runs longest.',
+    QUEUE,
+    () => figures().longestRunningSeconds,
+  );
+}
+
+function openQueueMetrics(telemetry: Telemetry): QueueObserver {
+  const queueLabels = Object.keys(QUEUE);
+  const adds = telemetry.counter({ name: 'workqueue_adds_total', help: 'Adds to the queue.', labelNames: queueLabels });
+  const retries = telemetry.counter({
+    name: 'workqueue_retries_total',
+    help: 'Turns that failed and wait for another.',
+    labelNames: queueLabels,
+  });
+  const waited = telemetry.histogram({
+    name: 'workqueue_queue_duration_seconds',
+    help: 'How long a Sweep waits for its turn.',
+    labelNames: queueLabels,
+    buckets: SECONDS,
+  });
+  const worked = telemetry.histogram({
+    name: 'workqueue_work_duration_seconds',
+    help: 'How long a turn takes.',
+    labelNames: queueLabels,
+    buckets: SECONDS,
+  });
+  const turns = telemetry.counter({
+    name: 'controller_runtime_reconcile_total',
+    help: 'Turns by their end.',
+    labelNames: ['controller', 'result'],
+  });
+  const labels = ['controller'] as const;
+  const errors = telemetry.counter({
+    name: 'controller_runtime_reconcile_errors_total',
+    help: 'Turns that failed.',
+    labelNames: labels,
+  });
+  const time = telemetry.histogram({
+    name: 'controller_runtime_reconcile_time_seconds',
+    help: 'How long a turn takes.',
+    labelNames: labels,
+    buckets: SECONDS,
+  });
+  for (const result of ['success', 'error', 'requeue', 'requeue_after']) turns.inc({ ...CONTROLLER, result }, 0);
+  errors.inc(CONTROLLER, 0);
+  return {
+    added: () => adds.inc(QUEUE),
+    retried: () => retries.inc(QUEUE),
+    started: (seconds) => waited.observe(QUEUE, seconds),
+    ended: (result, seconds) => {
+      worked.observe(QUEUE, seconds);
+      time.observe(CONTROLLER, seconds);
+      turns.inc({ ...CONTROLLER, result });
+      if (result === 'error') errors.inc(CONTROLLER);
+    },
+  };
+}
+
+function openRequestMetrics(telemetry: Telemetry): (seen: RequestSeen) => void {
+  const requests = telemetry.counter({
+    name: 'rest_client_requests_total',
+    help: 'Requests to the API server.',
+    labelNames: ['code', 'method', 'host'],
+  });
+  const duration = telemetry.histogram({
+    name: 'rest_client_request_duration_seconds',
+    help: 'How long the API server takes.',
+    labelNames: ['verb', 'host'],
+    buckets: SECONDS,
+  });
+  const retries = telemetry.counter({
+    name: 'rest_client_request_retries_total',
+    help: 'Requests to the API server that are tried again.',
+    labelNames: ['code', 'verb', 'host'],
+  });
+  return ({ method, host, code, seconds, retried }) => {
+    requests.inc({ code, method, host });
+    duration.observe({ verb: method, host }, seconds);
+    if (retried) retries.inc({ code, verb: method, host });
+  };
+}
+
+function openTrialMetrics(telemetry: Telemetry, onOther: () => void): TrialEvents {
+  const namespaces = new FirstLabels(MAX_NAMESPACES, onOther);
+  const created = telemetry.counter({
+    name: 'cnn_sweep_trials_created_total',
+    help: 'Jobs created for trials.',
+    labelNames: ['sweep_namespace'],
+  });
+  const finished = telemetry.counter({
+    name: 'cnn_sweep_trials_finished_total',
+    help: 'Trials recorded, by outcome.',
+    labelNames: ['sweep_namespace', 'outcome'],
+  });
+  const failures = telemetry.counter({
+    name: 'cnn_sweep_trial_failures_total',
+    help: 'Attempts that failed, by reason.',
+    labelNames: ['reason'],
+  });
+  const retries = telemetry.counter({
+    name: 'cnn_sweep_trial_retries_total',
+    help: 'Attempts that failed and are tried again, by reason.',
+    labelNames: ['reason'],
+  });
+  const duration = telemetry.histogram({
+    name: 'cnn_sweep_trial_duration_seconds',
+    help: 'From the creation of a Job to the record of its trial.',
+    labelNames: ['outcome'],
+    buckets: TRIAL_SECONDS,
+  });
+  const pending = telemetry.histogram({
+    name: 'cnn_sweep_trial_pending_seconds',
+    help: 'From the creation of a Job to the start of its container.',
+    buckets: TRIAL_SECONDS,
+  });
+  const gpuSeconds = telemetry.counter({
+    name: 'cnn_sweep_gpu_seconds_total',
+    help: 'GPUs times seconds of the trials recorded.',
+    labelNames: ['sweep_namespace'],
+  });
+  return {
+    created: (namespace) => created.inc({ sweep_namespace: namespaces.of(namespace) }),
+    finished: (namespace, outcome, seconds, gpus) => {
+      const sweep_namespace = namespaces.of(namespace);
+      finished.inc({ sweep_namespace, outcome });
+      if (seconds === undefined) return;
+      duration.observe({ outcome }, seconds);
+      gpuSeconds.inc({ sweep_namespace }, seconds * gpus);
+    },
+    failed: (reason) => failures.inc({ reason }),
+    retried: (reason) => retries.inc({ reason }),
+    started: (seconds) => pending.observe(seconds),
+  };
+}
+
+function openSweepMetrics(
+  telemetry: Telemetry,
+  onDropped: () => void,
+): Pick<ControllerMetrics, 'sweepSeen' | 'sweepGone'> {
+  const known = new Map<string, SweepSeen>();
+  const trials = telemetry.gauge({
+    name: 'cnn_sweep_trials',
+    help: 'Trials of a Sweep, by where they stand; the Sweeps that changed last.',
+    labelNames: ['sweep_namespace', 'sweep', 'phase'],
+  });
+  const shown = new BoundedLabels(MAX_SWEEPS, (key) => {
+    const [sweep_namespace = '', sweep = ''] = key.split('/');
+    for (const phase of TRIAL_PHASES) trials.remove({ sweep_namespace, sweep, phase });
+    if (known.has(key)) onDropped();
+  });
+  // Namespaces of the Sweeps there are now, at a scrape: gauges may lose a series.
+  const namespaced = (name: string, help: string, value: (sweeps: readonly SweepSeen[]) => number) =>
+    telemetry.gauge({
+      name,
+      help,
+      labelNames: ['sweep_namespace'],
+      collect() {
+        this.reset();
+        for (const [namespace, sweeps] of byNamespace(known.values())) {
+          this.set({ sweep_namespace: namespace }, value(sweeps));
+        }
+      },
+    });
+  telemetry.gauge({
+    name: 'cnn_sweep_sweeps',
+    help: 'Sweeps by phase.',
+    labelNames: ['sweep_namespace', 'phase'],
+    collect() {
+      this.reset();
+      for (const [namespace, sweeps] of byNamespace(known.values())) {
+        for (const phase of PHASES) {
+          this.set({ sweep_namespace: namespace, phase }, sweeps.filter(({ status }) => status.phase === phase).length);
+        }
+      }
+    },
+  });
+  namespaced(
+    'cnn_sweep_trial_pending_oldest_seconds',
+    'Age of the oldest Job whose container does not run yet.',
+    (all) => Math.max(0, ...all.map(({ oldestPendingSeconds }) => oldestPendingSeconds)),
+  );
+  namespaced('cnn_sweep_gpu_requested', 'GPUs that live Jobs ask for.', (all) =>
+    all.reduce((sum, { gpusRequested }) => sum + gpusRequested, 0),
+  );
+  return {
+    sweepSeen(seen) {
+      const key = `${seen.namespace}/${seen.name}`;
+      known.set(key, seen);
+      shown.touch(key);
+      for (const phase of TRIAL_PHASES) {
+        trials.set({ sweep_namespace: seen.namespace, sweep: seen.name, phase }, seen.status.trials[phase]);
+      }
+    },
+    sweepGone(namespace, name) {
+      const key = `${namespace}/${name}`;
+      known.delete(key);
+      shown.remove(key);
+    },
+  };
+}
+
+/** At most 20 namespaces by name, the rest together. */
+function byNamespace(sweeps: Iterable<SweepSeen>): Map<string, SweepSeen[]> {
+  const groups = new Map<string, SweepSeen[]>();
+  for (const sweep of sweeps) {
+    const name = groups.has(sweep.namespace) || groups.size < MAX_NAMESPACES ? sweep.namespace : '_other';
+    const group = groups.get(name);
+    if (group) group.push(sweep);
+    else groups.set(name, [sweep]);
+  }
+  return groups;
+}
