@@ -1,0 +1,215 @@
+import type { Job, ObjectMeta } from '../shared/objects.ts';
+import { buildAssignment, encodeAssignment } from '../sweep/assignment.ts';
+import { jobName } from '../sweep/names.ts';
+import type { Sweep } from '../sweep/schema.ts';
+import type { Trial } from '../sweep/trial.ts';
+import type { ClusterSweep, SweepIdentity } from './cluster-sweep.ts';
+import {
+  ASSIGNMENT_ANNOTATION,
+  ATTEMPT_LABEL,
+  HASH_ANNOTATION,
+  ownerReferenceTo,
+  ownLabels,
+  TRIAL_LABEL,
+} from './labels.ts';
+
+type Quantities = Readonly<Record<string, string | number>>;
+
+/** What the release decides about every trainer Pod, where the Sweep does not. */
+export interface TrainerOptions {
+  readonly image: string;
+  readonly pullPolicy: 'Always' | 'IfNotPresent' | 'Never';
+  readonly serviceAccountName: string;
+  readonly pullSecrets?: readonly string[];
+  /** For resources that the Sweep names neither as limit nor as request. */
+  readonly limits?: Quantities;
+  readonly requests?: Quantities;
+}
+
+/** Name of the container, in the Pod and in the failure policy. */
+export const TRAINER_CONTAINER = 'trainer';
+const BAD_CONFIGURATION_EXIT = 2;
+/** Non-root user of the image. */
+const USER = 65_532;
+/** Highest attempt that a name has room for. */
+export const MAX_ATTEMPT = 99;
+
+export type JobManifest = ReturnType<typeof buildJob>;
+
+/** Builds the Job that runs one attempt at one trial. The same input gives the same Job, so that creating it twice is a conflict.
+ * @param attempt from 1
+ */
+export function buildJob(owner: ClusterSweep, trial: Trial, attempt: number, options: TrainerOptions) {
+  const { trainer } = owner.sweep.spec;
+  const labels = {
+    ...ownLabels(owner),
+    'app.kubernetes.io/component': 'trainer',
+    [TRIAL_LABEL]: String(trial.trial),
+    [ATTEMPT_LABEL]: String(attempt),
+  };
+  const annotations = { [HASH_ANNOTATION]: trial.hyperparametersHash };
+  // The trainer replaces the UID: the Pod that will run does not exist yet.
+  const assignment = buildAssignment(owner.sweep, trial, { attempt, attemptUID: 'pod' });
+  return {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: {
+      name: jobName({ sweep: owner.name, sweepUID: owner.uid, trial: trial.trial, attempt }),
+      namespace: owner.namespace,
+      labels: { ...labels, ...kueueLabels(trainer) },
+      annotations,
+      ownerReferences: [ownerReferenceTo(owner)],
+    },
+    spec: {
+      backoffLimit: 0,
+      completions: 1,
+      parallelism: 1,
+      podReplacementPolicy: 'Failed',
+      activeDeadlineSeconds: trainer.activeDeadlineSeconds,
+      podFailurePolicy: {
+        rules: [
+          // `status` is the API server's default, written out: older servers require it.
+          { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] },
+          {
+            action: 'FailJob',
+            onExitCodes: { containerName: TRAINER_CONTAINER, operator: 'In', values: [BAD_CONFIGURATION_EXIT] },
+          },
+        ],
+      },
+      template: {
+        metadata: { labels, annotations: { ...annotations, [ASSIGNMENT_ANNOTATION]: encodeAssignment(assignment) } },
+        spec: buildPodSpec(trainer, options),
+      },
+    },
+  };
+}
+
+type Trainer = Sweep['spec']['trainer'];
+
+function buildPodSpec(trainer: Trainer, options: TrainerOptions) {
+  const { nodeSelector, runtimeClassName, priorityClassName, dataClaim } = trainer;
+  const { pullSecrets = [] } = options;
+  return {
+    restartPolicy: 'Never',
+    serviceAccountName: options.serviceAccountName,
+    automountServiceAccountToken: false,
+    enableServiceLinks: false,
+    terminationGracePeriodSeconds: 30,
+    ...(pullSecrets.length > 0 && { imagePullSecrets: pullSecrets.map((name) => ({ name })) }),
+    ...(nodeSelector && { nodeSelector }),
+    ...(runtimeClassName !== undefined && { runtimeClassName }),
+    ...(priorityClassName !== undefined && { priorityClassName }),
+    tolerations: [{ key: 'nvidia.com/gpu', operator: 'Exists', effect: 'NoSchedule' }, ...(trainer.tolerations ?? [])],
+    securityContext: {
+      runAsNonRoot: true,
+      runAsUser: USER,
+      runAsGroup: USER,
+      seccompProfile: { type: 'RuntimeDefault' },
+    },
+    containers: [buildContainer(trainer, options)],
+    volumes: [
+      {
+        name: 'assignment',
+        downwardAPI: {
+          items: [
+            { path: 'assignment.json', fieldRef: { fieldPath: `metadata.annotations['${ASSIGNMENT_ANNOTATION}']` } },
+          ],
+        },
+      },
+      { name: 'tmp', emptyDir: {} },
+      ...(dataClaim === undefined
+        ? []
+        : [{ name: 'data', persistentVolumeClaim: { claimName: dataClaim, readOnly: true } }]),
+    ],
+  };
+}
+
+function buildContainer(trainer: Trainer, options: TrainerOptions) {
+  return {
+    name: TRAINER_CONTAINER,
+    image: trainer.image ?? options.image,
+    imagePullPolicy: options.pullPolicy,
+    args: [
+      '--assignment',
+      '/etc/cnn-sweep/assignment.json',
+      '--attempt-uid',
+      '$(POD_UID)',
+      '--result',
+      '/dev/termination-log',
+    ],
+    env: [
+      { name: 'POD_UID', valueFrom: { fieldRef: { fieldPath: 'metadata.uid' } } },
+      // TensorFlow takes all memory of a GPU otherwise, and time slices share one.
+      { name: 'TF_FORCE_GPU_ALLOW_GROWTH', value: 'true' },
+      { name: 'HOME', value: '/tmp' },
+    ],
+    resources: resourcesOf(trainer, options),
+    terminationMessagePolicy: 'File',
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+    },
+    volumeMounts: [
+      { name: 'assignment', mountPath: '/etc/cnn-sweep', readOnly: true },
+      { name: 'tmp', mountPath: '/tmp' },
+      ...(trainer.dataClaim === undefined ? [] : [{ name: 'data', mountPath: '/data', readOnly: true }]),
+    ],
+  };
+}
+
+const ONE_GPU: Quantities = { 'nvidia.com/gpu': 1 };
+
+/** A default never meets a value of the same resource: a request above its limit would be refused. */
+function resourcesOf({ resources }: Trainer, options: TrainerOptions): { limits: Quantities; requests: Quantities } {
+  const limits: Quantities = resources?.limits ?? ONE_GPU;
+  const requests: Quantities = resources?.requests ?? {};
+  const unnamed = (defaults: Quantities = {}) =>
+    Object.entries(defaults).filter(([name]) => !Object.hasOwn(limits, name) && !Object.hasOwn(requests, name));
+  return {
+    limits: { ...Object.fromEntries(unnamed(options.limits)), ...limits },
+    requests: { ...Object.fromEntries(unnamed(options.requests)), ...requests },
+  };
+}
+
+/** On the Job alone: Kueue queues Jobs here, and would take a labelled Pod for one more thing to queue. */
+function kueueLabels({ queueName, kueuePriorityClass, maxExecSeconds }: Trainer): Record<string, string> {
+  return {
+    ...(queueName !== undefined && { 'kueue.x-k8s.io/queue-name': queueName }),
+    ...(kueuePriorityClass !== undefined && { 'kueue.x-k8s.io/priority-class': kueuePriorityClass }),
+    ...(maxExecSeconds !== undefined && { 'kueue.x-k8s.io/max-exec-time-seconds': String(maxExecSeconds) }),
+  };
+}
+
+/** Whether a Job of our name is ours: its owner's UID, the index label and the hyperparameters' hash agree. */
+export function isOurs({ metadata }: Job, sweepUID: string, trial: Trial): boolean {
+  return (
+    isOwnedBy(metadata, sweepUID) &&
+    metadata.labels?.[TRIAL_LABEL] === String(trial.trial) &&
+    metadata.annotations?.[HASH_ANNOTATION] === trial.hyperparametersHash
+  );
+}
+
+/** Whether an object belongs to the Sweep, by UID: a Sweep of the same name that was deleted is another one. */
+export function isOwnedBy({ ownerReferences = [] }: ObjectMeta, sweepUID: string): boolean {
+  return ownerReferences.some(({ kind, uid }) => kind === 'Sweep' && uid === sweepUID);
+}
+
+/** Which trial and attempt a Job's name stands for; undefined if it is no name that we would give for this Sweep. A name, unlike a
+ * label, cannot be edited.
+ */
+export function parseJobName(name: string, { name: sweep, uid }: SweepIdentity): Attempt | undefined {
+  const prefix = jobName({ sweep, sweepUID: uid, trial: 0, attempt: 1 }).slice(0, -1);
+  if (!name.startsWith(prefix)) return undefined;
+  const [, index, retry] = /^(\d{1,6})(?:-r(\d{1,2}))?$/.exec(name.slice(prefix.length)) ?? [];
+  if (index === undefined) return undefined;
+  const parsed = { trial: Number(index), attempt: retry === undefined ? 1 : Number(retry) };
+  // 007 and -r1 are spellings that we never use.
+  return jobName({ sweep, sweepUID: uid, ...parsed }) === name ? parsed : undefined;
+}
+
+export interface Attempt {
+  readonly trial: number;
+  /** From 1. */
+  readonly attempt: number;
+}

@@ -1,0 +1,61 @@
+import type { Job, Pod, SliceObject, SweepObject } from '../shared/objects.ts';
+import { judgeResults } from '../sweep/records.ts';
+import type { TrialRecord } from '../sweep/slice.ts';
+import type { Verdict } from '../sweep/verdict.ts';
+import { type ClusterSweep, type InvalidSweep, readSweep } from './cluster-sweep.ts';
+import { SliceCache } from './slice.ts';
+import { buildSnapshot, type Snapshot } from './snapshot.ts';
+import type { SinceSeen } from './waits.ts';
+
+/** What the controller remembers of one Sweep (by UID) between two turns: nothing that it could not find out again, but for
+ * vanished Jobs and Pods, which leave no trace. Drop it when the Sweep is gone.
+ */
+export class SweepMemory {
+  readonly slices = new SliceCache();
+  readonly #podsSeen = new Map<string, Set<string>>();
+  #read: { readonly generation: number; readonly sweep: ClusterSweep | InvalidSweep } | undefined;
+  #snapshot: Snapshot | undefined;
+  #judged: { readonly sweep: ClusterSweep; readonly key: string; readonly verdict: Verdict } | undefined;
+
+  /** Parses the Sweep, once a generation. */
+  read(object: SweepObject): ClusterSweep | InvalidSweep {
+    const { generation = 0 } = object.metadata;
+    if (this.#read?.generation !== generation) this.#read = { generation, sweep: readSweep(object) };
+    return this.#read.sweep;
+  }
+
+  /** As buildSnapshot, with what is remembered. */
+  snapshot(
+    sweep: ClusterSweep,
+    read: { readonly jobs: readonly Job[]; readonly pods: readonly Pod[]; readonly slices: readonly SliceObject[] },
+    { sinceSeen, deleteDelayMs }: { readonly sinceSeen: SinceSeen; readonly deleteDelayMs: number },
+  ): Snapshot {
+    this.#notePods(read.jobs, read.pods);
+    const podsSeen = (jobUID: string) => this.#podsSeen.get(jobUID)?.size ?? 0;
+    const remembered = { previous: this.#snapshot, cache: this.slices, podsSeen };
+    this.#snapshot = buildSnapshot({ sweep, ...read, sinceSeen, deleteDelayMs, ...remembered });
+    return this.#snapshot;
+  }
+
+  /** Judges the records, once for as long as they and the selection stay the same. */
+  verdict(sweep: ClusterSweep, records: ReadonlyMap<number, TrialRecord>): Verdict {
+    // Records are only ever added, so their number tells whether there are new ones.
+    const key = `${records.size}`;
+    if (this.#judged?.sweep !== sweep || this.#judged.key !== key) {
+      this.#judged = { sweep, key, verdict: judgeResults(sweep.sweep, records.values()) };
+    }
+    return this.#judged.verdict;
+  }
+
+  #notePods(jobs: readonly Job[], pods: readonly Pod[]): void {
+    const uids = new Set(jobs.map(({ metadata }) => metadata.uid));
+    for (const uid of this.#podsSeen.keys()) if (!uids.has(uid)) this.#podsSeen.delete(uid);
+    for (const { metadata } of pods) {
+      const owner = metadata.ownerReferences?.find(({ kind, uid }) => kind === 'Job' && uids.has(uid));
+      if (!owner) continue;
+      const seen = this.#podsSeen.get(owner.uid);
+      if (seen) seen.add(metadata.uid);
+      else this.#podsSeen.set(owner.uid, new Set([metadata.uid]));
+    }
+  }
+}
