@@ -11,6 +11,8 @@ import { type Images, runTrial } from './run.ts';
 
 export interface SessionDeps extends Pick<PulseDeps, 'onProgress' | 'onHeartbeat'> {
   readonly cacheFolder: string;
+  /** Path of the compiled TensorFlow binding; absent: where `make native` puts it. */
+  readonly nativeBinding?: string | undefined;
   readonly onMeasurement: (measurement: Measurement) => void;
   readonly warn: (line: string) => void;
 }
@@ -50,8 +52,8 @@ export class Session {
   }
 
   async #backendFor({ backend: wanted }: Assignment): Promise<Backend> {
-    const { cacheFolder, warn } = this.#deps;
-    this.#backend ??= openBackend(wanted, { nativeBinding: nativeBindingFile(cacheFolder), warn });
+    const { cacheFolder, nativeBinding = nativeBindingFile(cacheFolder), warn } = this.#deps;
+    this.#backend ??= openBackend(wanted, { nativeBinding, warn });
     const backend = await this.#backend;
     if (wanted === 'auto' || wanted === backend.name) return backend;
     throw new InvalidConfigError(`backend ${wanted}: this process computes on ${backend.name} already`);

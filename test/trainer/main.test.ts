@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -11,7 +12,8 @@ import { decodeMeasurement } from '../../src/sweep/measurement.ts';
 import { decodeResult } from '../../src/sweep/result.ts';
 import { fetchDataset } from '../../src/trainer/dataset.ts';
 import { CHATTER, failureOf } from '../../src/trainer/failure.ts';
-import { makeAssignment, start } from './builders.ts';
+import { type Changes, makeAssignment, start } from './builders.ts';
+import { needsNative } from './native.ts';
 
 let folder: string;
 before(async () => {
@@ -20,12 +22,12 @@ before(async () => {
 after(() => rm(folder, { recursive: true }));
 
 /** Runs the program on an assignment, as text. */
-async function startOn(assignment: string, env: Record<string, string> = {}) {
+async function startOn(assignment: string, env: Record<string, string> = {}, args: readonly string[] = []) {
   const file = join(folder, 'assignment.json');
   const result = join(folder, 'result.json');
   await rm(result, { force: true });
   await writeFile(file, assignment);
-  return { file, result, ...start('main.ts', ['--assignment', file, '--result', result], { env }) };
+  return { file, result, ...start('main.ts', ['--assignment', file, '--result', result, ...args], { env }) };
 }
 
 const text = (changes = {}) => encodeAssignment(makeAssignment(changes));
@@ -59,7 +61,22 @@ describe('the trainer exits 2, says why in one line and writes no result', () =>
     });
   }
 
-  const usage = /usage: main\.ts --assignment FILE --result FILE \[--model FOLDER\]\n$/;
+  test('if the UID that Kubernetes should have put in is empty', async () => {
+    const { file, ended } = await startOn(text(), {}, ['--attempt-uid', '']);
+    const { code, stderr } = await ended;
+    assert.equal(code, 2);
+    assert.match(stderr.replace(file, 'FILE'), /^FILE: attemptUID: "": must not have fewer than 1 characters\n$/);
+  });
+
+  test('if the binding that it is told to use is not there', async () => {
+    const args = ['--native-binding', '/nowhere/tfjs_binding.node'];
+    const { code, stderr } = await (await startOn(text({ backend: 'native' }), {}, args)).ended;
+    assert.equal(code, 2);
+    assert.match(stderr, /^backend native: no compiled TensorFlow binding at \/nowhere\/tfjs_binding\.node; .*\n$/);
+  });
+
+  const usage =
+    /usage: main\.ts --assignment FILE --result FILE \[--attempt-uid UID\] \[--model FOLDER\] \[--native-binding FILE\]\n$/;
   const calls: Record<string, { args: string[]; want: RegExp }> = {
     'if it is told nothing': { args: [], want: usage },
     'if it is not told where the result goes': { args: ['--assignment', 'a.json'], want: usage },
@@ -96,15 +113,66 @@ describe('on real images', { timeout: 240_000 }, () => {
     assert.equal(summary?.last?.validationLoss, epochs[1]?.validationLoss);
   });
 
-  test('the trainer exits 143 within 20 s of SIGTERM, in the middle of training, and writes no result', async () => {
-    const { result, child, ended } = await startOn(text({ training: { epochs: 1000, trainingExamples: 50 } }));
-    await new Promise((resolve) => child.stdout?.once('data', resolve));
-    const told = performance.now();
-    child.kill('SIGTERM');
-    const { code, signal } = await ended;
-    assert.deepEqual([code, signal], [143, null]);
-    assert.ok(performance.now() - told < 20_000);
-    assert.equal(existsSync(result), false);
+  test('the attempt has the UID that the Pod was given, whatever the file says', async () => {
+    const assignment = text({ training: { trainingExamples: 10 }, attemptUID: 'unknown' });
+    const { result, ended } = await startOn(assignment, {}, ['--attempt-uid', '6c5a-pod']);
+    const { stdout } = await ended;
+    const uids = stdout.trimEnd().split('\n').map(decodeMeasurement);
+    assert.deepEqual(uids.map(({ attemptUID }) => attemptUID), ['6c5a-pod', '6c5a-pod']); // biome-ignore format: one line
+    assert.equal(decodeResult(await readFile(result, 'utf8')).attemptUID, '6c5a-pod');
+  });
+
+  test("the trainer reads what the downward API writes, and writes into the file that the kubelet mounts as the container's own", async () => {
+    const volume = await mkdtemp(join(folder, 'volume-'));
+    await mkdir(join(volume, '..2026_01_02'));
+    await writeFile(join(volume, '..2026_01_02', 'assignment.json'), text({ training: { trainingExamples: 10 } }));
+    await symlink('..2026_01_02', join(volume, '..data'));
+    await symlink('..data/assignment.json', join(volume, 'assignment.json'));
+    const terminationLog = join(folder, 'termination-log');
+    await writeFile(terminationLog, 'x'.repeat(5000));
+    const { ino } = await stat(terminationLog);
+    const args = ['--assignment', join(volume, 'assignment.json'), '--result', terminationLog];
+    assert.equal((await start('main.ts', args).ended).code, 0);
+    assert.equal(decodeResult(await readFile(terminationLog, 'utf8')).outcome, 'Succeeded');
+    assert.equal((await stat(terminationLog)).ino, ino, 'a rename would not have reached the kubelet');
+  });
+
+  // Kernels block the thread that hears the signal: it is heard between two steps, of which the event loop gets one each second.
+  const kernels: Record<string, { changes: Changes; skip?: object }> = {
+    'of the smallest network on WebAssembly': { changes: { hyperparameters: { widths: [3, 8], batchSize: 4 } } },
+    'of a large network on WebAssembly': { changes: { hyperparameters: { widths: [48, 128], batchSize: 32 } } },
+    "of a large network in TensorFlow's own library": {
+      changes: { hyperparameters: { widths: [96, 256], batchSize: 64 }, backend: 'native' },
+      skip: needsNative,
+    },
+  };
+  for (const [what, { changes, skip = {} }] of Object.entries(kernels)) {
+    test(
+      `the trainer exits 143 within seconds of SIGTERM, between two steps ${what}, and writes no result`,
+      skip,
+      async (t) => {
+        const training = { epochs: 1000, trainingExamples: 200, validationFraction: 0.01 };
+        const { result, child, ended } = await startOn(text({ ...changes, training }));
+        await new Promise((resolve) => child.stdout?.once('data', resolve));
+        const told = performance.now();
+        child.kill('SIGTERM');
+        const { code, signal } = await ended;
+        const took = performance.now() - told;
+        assert.deepEqual([code, signal, existsSync(result)], [143, null, false]);
+        assert.ok(took < 5_000, `${took} ms`);
+        t.diagnostic(`${Math.round(took)} ms`);
+      },
+    );
+  }
+
+  test('the trainer exits 0 although nobody reads its log', async () => {
+    const { result, child, ended } = await startOn(text({ training: { trainingExamples: 10 } }));
+    ended.catch(() => undefined); // what it would have written is lost, as is meant
+    child.stdout?.destroy();
+    child.stderr?.destroy();
+    const [code] = await once(child, 'exit');
+    assert.equal(code, 0);
+    assert.equal(decodeResult(await readFile(result, 'utf8')).outcome, 'Succeeded');
   });
 
   test('the trainer exits 1 if the result cannot be written', async () => {
