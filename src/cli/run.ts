@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { checkFolder } from '../local/check-folder.ts';
 import { type RunEnd, type RunEvent, runSweep, type SealedResult, WorkerRefusedError } from '../local/engine.ts';
 import { openPool } from '../local/pool.ts';
 import type { Environment } from '../shared/env.ts';
@@ -51,6 +52,8 @@ export async function run(
   const trials = expandTrials(sweep);
   checkTrials(options.trials, trials.length);
   const folder = options.folder ?? join('runs', sweep.metadata.name);
+  if (folder === '') throw new InvalidConfigError('--folder: empty; expected a path');
+  await checkFolder(folder, sweep, trials).catch((error: unknown) => explainFolder(error, folder, output));
   const shown: { view?: View } = {};
   const signals = interrupts(
     () => (shown.view ? shown.view.interrupted() : output.note('interrupted')),

@@ -32,7 +32,7 @@ export function systemError(error: unknown, what?: string): SweepError | undefin
   const code = String(error.code);
   const path = 'path' in error ? String(error.path).replace(TEMPORARY, '') : '';
   const said = (words: string) => [what ?? path, `${words} (${code})`].filter(Boolean).join(': ');
-  const mistake = MISTAKES.get(code);
+  const mistake = code === 'ENOENT' && error.syscall === 'mkdir' ? 'no folder can be made here' : MISTAKES.get(code);
   if (mistake !== undefined) return new InvalidConfigError(said(mistake), { cause: error });
   return new SweepError('SystemError', said(TROUBLES.get(code) ?? error.message), { cause: error });
 }

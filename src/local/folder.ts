@@ -192,7 +192,7 @@ export async function readCurves(path: string): Promise<{ measurements: Measurem
 }
 
 /** A folder that no run has begun must be empty: what a person keeps there is theirs. */
-async function checkOurs(path: string): Promise<void> {
+export async function checkOurs(path: string): Promise<void> {
   const names = await readdir(path); // before the look at the journal, which comes before all the other files
   const begun = await isJournal(join(path, FILES.journal)).catch((error: unknown) => {
     if (codeOf(error) === 'EISDIR') return false;
@@ -202,7 +202,8 @@ async function checkOurs(path: string): Promise<void> {
   throw new InvalidConfigError('not empty and not a run folder; choose another --folder');
 }
 
-function checkRecords(results: ReadonlyMap<number, TrialResult>, trials: readonly Trial[]): void {
+/** Records are of the trials that the sweep has. */
+export function checkRecords(results: ReadonlyMap<number, TrialResult>, trials: readonly Trial[]): void {
   for (const { trial, hyperparametersHash } of results.values()) {
     if (trials[trial]?.hyperparametersHash === hyperparametersHash) continue;
     throw new InvalidConfigError(

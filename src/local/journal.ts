@@ -115,16 +115,21 @@ export async function openJournal(
   options: JournalOptions,
 ): Promise<{ journal: Journal; results: ReadonlyMap<number, TrialResult>; notes: readonly string[] }> {
   let fold = await readJournal(path);
-  if (fold.startedWith) {
-    const violations = differences('', comparable(sweep), comparable(fold.startedWith));
-    if (violations.length > 0) throw new InvalidSweepError(violations);
-  } else {
+  checkSweep(fold, sweep);
+  if (!fold.startedWith) {
     const header = encodeLine(JSON.stringify({ journal: JOURNAL_FORMAT, name: sweep.metadata.name, sweep }));
     await writeWhole(path, `${header}\n`);
     fold = { ...fold, goodBytes: Buffer.byteLength(header) + 1 };
   }
   const log = await AppendLog.open(path, fold.goodBytes);
   return { journal: new Journal(log, options), results: fold.results, notes: fold.notes };
+}
+
+/** @throws InvalidSweepError if the journal was begun with another sweep */
+export function checkSweep({ startedWith }: JournalFold, sweep: Sweep): void {
+  if (!startedWith) return;
+  const violations = differences('', comparable(sweep), comparable(startedWith));
+  if (violations.length > 0) throw new InvalidSweepError(violations);
 }
 
 /** Whether there is a journal, by its first line. It is written whole, so a torn or empty one is never ours to go on with.

@@ -29,13 +29,22 @@ export async function lockFolder(folder: string): Promise<() => Promise<void>> {
   const release = () => rm(join(folder, ours), { force: true });
   await writeWhole(join(folder, ours), `${JSON.stringify(us)}\n`);
   try {
-    const names = (await readdir(folder)).filter((name) => name.startsWith(PREFIX) && !name.endsWith('.tmp'));
-    for (const name of names) if (name !== ours) await checkHolder(join(folder, name), us);
+    await checkHolders(folder, us, ours);
   } catch (error) {
     await release();
     throw error;
   }
   return release;
+}
+
+/** @throws InvalidConfigError as lockFolder, if a process holds the folder now */
+export async function checkUnused(folder: string): Promise<void> {
+  await checkHolders(folder, await describeProcess());
+}
+
+async function checkHolders(folder: string, us: Holder, ours?: string): Promise<void> {
+  const names = (await readdir(folder)).filter((name) => name.startsWith(PREFIX) && !name.endsWith('.tmp'));
+  for (const name of names) if (name !== ours) await checkHolder(join(folder, name), us);
 }
 
 async function checkHolder(file: string, us: Holder): Promise<void> {

@@ -15,15 +15,28 @@ export async function sync(path: string): Promise<void> {
   }
 }
 
-/** Makes a folder, with those above it, and waits until the disk has their names: what is kept in it must not go with it. */
-export async function makeFolder(path: string): Promise<void> {
-  const first = await mkdir(path, { recursive: true });
-  if (first === undefined) return;
-  const top = dirname(resolve(first));
-  for (let folder = dirname(resolve(path)); ; folder = dirname(folder)) {
-    await sync(folder);
-    if (folder === top) return;
+/** Makes a folder, with those above it, and waits until the disk has their names: what is kept in it must not go with it.
+ * Not Node's own `recursive`, which tries for ever where no folder can be made (`/proc/x`).
+ * @returns the folders that were not there, from the top
+ */
+export async function makeFolder(path: string): Promise<string[]> {
+  const folder = resolve(path);
+  const parent = dirname(folder);
+  let above: string[] = [];
+  if (await isFolder(folder)) return [];
+  if (!(await exists(parent))) above = await makeFolder(parent);
+  try {
+    await mkdir(folder);
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST' && (await isFolder(folder))) return above; // somebody was faster
+    throw error;
   }
+  await sync(parent);
+  return [...above, folder];
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
 }
 
 /** Writes a new file and waits until the disk has it: a rename that survives a power cut must not name a file that does not. */

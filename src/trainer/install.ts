@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { codeOf, sync } from '../shared/durable.ts';
+import { codeOf, makeFolder, sync } from '../shared/durable.ts';
 
 /** Two empty folders: `content` gets the final name, `scratch` is thrown away. */
 export interface Workplace {
@@ -16,7 +16,7 @@ export interface Workplace {
  * @throws whatever `fill` throws, or an error of the file system */
 export async function installFolder(folder: string, fill: (workplace: Workplace) => Promise<void>): Promise<void> {
   const parent = dirname(folder);
-  await mkdir(parent, { recursive: true });
+  await makeFolder(parent);
   await removeStale(parent);
   // In the same file system as the target, since only there is a rename atomic.
   const temporary = join(parent, temporaryName());

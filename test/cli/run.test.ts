@@ -325,15 +325,39 @@ describe('a run that cannot begin', () => {
       want: /^cnn-sweep: \/sys\/run: permission denied \(E(PERM|ACCES)\); choose another --folder\n$/,
       linux: true,
     },
+    'a folder where none can be made': {
+      folder: '/proc/run/of/mine',
+      want: /^cnn-sweep: \/proc\/run\/of\/mine: no folder can be made here \(ENOENT\); choose another --folder\n$/,
+      linux: true,
+    },
+    'a folder without a name': { folder: '', want: /^cnn-sweep: --folder: empty; expected a path\n$/ },
+    'a folder with too long a name': { folder: 'a'.repeat(300), want: /: the name is too long \(ENAMETOOLONG\); / },
   };
   for (const [sentence, { folder, want, linux }] of Object.entries(folders)) {
     test(`names ${sentence}`, { skip: linux && process.platform !== 'linux' }, async (context) => {
       const cwd = await makeFolder(context);
-      const { code, stderr } = await runIn(cwd, ['--folder', folder]);
+      const { code, stdout, stderr } = await runIn(cwd, ['--folder', folder]);
       assert.match(stderr, want);
+      assert.equal(stdout, '', 'before a backend is tried or an image fetched');
       assert.equal(code, 2);
     });
   }
+
+  test('leaves no folder behind if it is refused for another reason', async (context) => {
+    const cwd = await makeFolder(context);
+    const { code } = await runIn(cwd, ['--folder', 'a/b', '--backend', 'native'], { env: { XDG_CACHE_HOME: cwd } });
+    assert.equal(code, 2);
+    await assert.rejects(stat(join(cwd, 'a')));
+  });
+
+  test('names a cache in which no folder can be made', { skip: process.platform !== 'linux' }, async () => {
+    const { code, stderr } = await runProgram(['data', 'mnist'], { env: { XDG_CACHE_HOME: '/proc/x' } });
+    assert.match(
+      stderr,
+      /^cnn-sweep: fetching mnist: ENOENT: .*mkdir '\/proc\/x'; nothing was installed, try again with/,
+    );
+    assert.equal(code, 1);
+  });
 
   test('gives the reason of a backend in one line', async (context) => {
     const cwd = await makeFolder(context);

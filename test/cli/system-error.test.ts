@@ -24,6 +24,11 @@ const cases: Record<string, { error: Error; what?: string; want: string; mistake
     want: '/x/report.html: no such file or folder (ENOENT)',
     mistake: true,
   },
+  'a folder that the system refuses to make is said so': {
+    error: Object.assign(fail('ENOENT', '/proc/x'), { syscall: 'mkdir' }),
+    want: '/proc/x: no folder can be made here (ENOENT)',
+    mistake: true,
+  },
   'a full disk is no mistake of the user': {
     error: fail('ENOSPC'),
     want: 'no space left on the disk; make room and try again (ENOSPC)',
