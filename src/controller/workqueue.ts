@@ -79,7 +79,7 @@ class KeyQueue implements WorkQueue {
   /** Keys that wait because they failed. */
   readonly #failing = new Map<string, () => void>();
   readonly #failures = new Map<string, number>();
-  #stopped = false;
+  #stopped: boolean = false;
   #whenIdle = () => {};
 
   constructor({ turn, onError, observer, concurrency, timers, random }: QueueOptions) {

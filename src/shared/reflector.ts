@@ -242,7 +242,8 @@ class Follower<T extends KubernetesObject> {
 
   #apply(event: WatchEvent<T>): void {
     if (event.type === 'BOOKMARK') {
-      if (event.version > (this.#version ?? 0n)) this.#moveTo(event.version);
+      if (event.version < (this.#version ?? 0n)) this.#doubt(`a bookmark of version ${event.version} came late`);
+      this.#moveTo(event.version);
       return;
     }
     const { object, version, type } = event;
@@ -251,8 +252,7 @@ class Follower<T extends KubernetesObject> {
       // Seen before, if all is well. If not, only a list tells what else came in the wrong order.
       const old = known ? parseVersion(known.metadata.resourceVersion) >= version : type === 'DELETED';
       if (old) return;
-      this.#version = undefined;
-      throw new Error(`an event of version ${version} came late`);
+      this.#doubt(`an event of version ${version} came late`);
     }
     this.#moveTo(version);
     if (type === 'DELETED') {
@@ -262,6 +262,12 @@ class Follower<T extends KubernetesObject> {
     const kept = this.#project(object);
     if (known && known.metadata.uid !== object.metadata.uid) this.#remove(known);
     if (kept) this.#put(kept);
+  }
+
+  /** Lines come in the order of their versions, unless the server was put back to an older state. */
+  #doubt(why: string): never {
+    this.#version = undefined;
+    throw new Error(why);
   }
 
   #moveTo(version: bigint): void {

@@ -1,0 +1,357 @@
+import { realTimers, type Timers } from '../../src/shared/timers.ts';
+import type { Wire, WireRequest, WireResponse } from '../../src/shared/wire.ts';
+import { ApiStore, type Propagation, Refusal, type Stored, type StoredEvent, type Where } from './api-store.ts';
+import { isObject, type Json, type JsonObject, type PatchStep } from './patches.ts';
+import { PushStream } from './push-stream.ts';
+
+export type { Propagation, Stored } from './api-store.ts';
+
+/** What goes wrong with one request. */
+export type Fault =
+  /** Answered without being done. */
+  | { readonly kind: 'refuse'; readonly status: number; readonly reason?: string; readonly retryAfter?: string }
+  /** Never arrives. */
+  | { readonly kind: 'lost' }
+  /** Done, and the answer is lost. */
+  | { readonly kind: 'cut' }
+  /** No answer at all until the client gives up; done or not. */
+  | { readonly kind: 'hang'; readonly done: boolean }
+  /** On its way for so long. */
+  | { readonly kind: 'late'; readonly ms: number }
+  /** A list as it was at a version. */
+  | { readonly kind: 'stale'; readonly version: number };
+
+/** A request as faults and tests see it. */
+export interface Seen {
+  /** Who sent it: the name given to `wire`. */
+  readonly client: string;
+  readonly verb: 'get' | 'list' | 'watch' | 'create' | 'replace' | 'patch' | 'apply' | 'delete';
+  readonly plural: string;
+  readonly namespace: string | undefined;
+  readonly name: string | undefined;
+  readonly body: Json | undefined;
+  readonly at: number;
+}
+
+export interface Write extends Seen {
+  /** HTTP status of the answer, whether it arrived or not; 0 if the request never arrived. */
+  readonly status: number;
+}
+
+export interface FakeApiServerOptions {
+  readonly timers?: Timers;
+  /** Asked for each request; undefined: nothing goes wrong. */
+  readonly fault?: (request: Seen) => Fault | undefined;
+  /** Of each way, there and back; absent: no time passes. */
+  readonly latencyMs?: () => number;
+  /** Absent: 60 s. */
+  readonly bookmarkMs?: number;
+  readonly wallClock?: () => Date;
+}
+
+interface Route extends Seen {
+  readonly query: URLSearchParams;
+}
+
+type Select = (metadata: Stored['metadata']) => boolean;
+
+const EPOCH = Date.UTC(2026, 0, 1);
+
+/** The parts of the API server that we use, in memory: held to the real one by cluster.contract.ts. It speaks the wire's
+ * language, so that our own requests, retries and decoding run above it. Objects are not validated, slices excepted.
+ */
+export class FakeApiServer {
+  readonly store: ApiStore;
+  /** Every write that was asked for, in order, those that never arrived included. */
+  readonly writes: Write[] = [];
+  fault: (request: Seen) => Fault | undefined;
+  readonly #timers: Timers;
+  readonly #latencyMs: () => number;
+  readonly #bookmarkMs: number;
+  readonly #watches = new Set<Watch>();
+
+  constructor({ timers = realTimers, fault, latencyMs, bookmarkMs = 60_000, wallClock }: FakeApiServerOptions = {}) {
+    this.#timers = timers;
+    this.#latencyMs = latencyMs ?? (() => 0);
+    this.#bookmarkMs = bookmarkMs;
+    this.fault = fault ?? (() => undefined);
+    this.store = new ApiStore(wallClock ?? (() => new Date(EPOCH + timers.now())));
+  }
+
+  /** Open watches, for cutting, holding and spoiling. */
+  get watches(): readonly Watch[] {
+    return [...this.#watches];
+  }
+
+  wire(client = 'client'): Wire {
+    return {
+      host: 'fake',
+      exchange: (request) => this.#exchange(client, request),
+      refreshCredentials: () => undefined,
+      close: async () => undefined,
+    };
+  }
+
+  async #exchange(client: string, request: WireRequest): Promise<WireResponse> {
+    const route = { ...routeOf(request), client, at: this.#timers.now() };
+    request.signal.throwIfAborted();
+    request.beforeSend?.();
+    const fault = this.fault(route);
+    if (fault?.kind === 'late') await this.#wait(fault.ms, request.signal);
+    if (fault?.kind === 'hang' && !fault.done) return never(request.signal);
+    await this.#wait(this.#latencyMs(), request.signal);
+    if (fault?.kind === 'lost') {
+      this.#record(route, 0);
+      throw new Error('socket hang up');
+    }
+    const response = fault?.kind === 'refuse' ? refuse(fault) : this.#answer(route, request, fault);
+    this.#record(route, response.status);
+    if (fault?.kind === 'hang') return never(request.signal);
+    await this.#wait(this.#latencyMs(), request.signal);
+    if (fault?.kind === 'cut') throw new Error('other side closed');
+    return response;
+  }
+
+  #record(route: Route, status: number): void {
+    const { query: _, ...seen } = route;
+    if (!['get', 'list', 'watch'].includes(route.verb)) this.writes.push({ ...seen, status });
+  }
+
+  async #wait(ms: number, signal: AbortSignal): Promise<void> {
+    if (ms > 0) await new Promise<void>((resolve) => void this.#timers.after(ms, resolve));
+    signal.throwIfAborted();
+  }
+
+  #answer(route: Route, request: WireRequest, fault: Fault | undefined): WireResponse {
+    try {
+      if (route.verb === 'watch') return this.#watch(route, request.signal);
+      return this.#do(route, fault?.kind === 'stale' ? fault.version : undefined);
+    } catch (error) {
+      if (error instanceof Refusal) return statusAnswer(error.code, error.reason, error.message);
+      throw error;
+    }
+  }
+
+  #do(route: Route, staleVersion: number | undefined): WireResponse {
+    const { verb, query, body } = route;
+    const { store } = this;
+    if (verb === 'list') return answer(200, this.#list(route, staleVersion));
+    const where = whereOf(route);
+    const object = body as JsonObject;
+    switch (verb) {
+      case 'create':
+        return answer(201, store.create(where, object, { dryRun: query.get('dryRun') === 'All' }));
+      case 'replace':
+        return answer(200, store.replace(where, object));
+      case 'apply':
+        return answer(200, store.applyStatus(where, object));
+      case 'patch':
+        return answer(200, Array.isArray(body) ? store.jsonPatch(where, steps(body)) : store.mergePatch(where, object));
+      case 'delete':
+        return answer(200, store.delete(where, deleteOptions(object)));
+      default:
+        return answer(200, store.get(where));
+    }
+  }
+
+  /** Pages of one version, as long as nothing is compacted. */
+  #list({ plural, namespace, query }: Route, staleVersion: number | undefined): JsonObject {
+    const [version, from] = decodeToken(query.get('continue')) ?? [staleVersion ?? this.store.version, 0];
+    if (query.has('continue') && version < this.store.compacted) {
+      throw new Refusal(410, 'Expired', 'The provided continue parameter is too old');
+    }
+    const select = selectorOf(query);
+    const all = this.store
+      .list(plural, version)
+      .filter(({ metadata }) => (namespace === undefined || metadata.namespace === namespace) && select(metadata));
+    const to = from + (Number(query.get('limit')) || all.length);
+    const next = to < all.length ? { continue: encodeToken(version, to), remainingItemCount: all.length - to } : {};
+    return { kind: 'List', metadata: { resourceVersion: `${version}`, ...next }, items: all.slice(from, to) };
+  }
+
+  #watch({ client, plural, namespace, query }: Route, signal: AbortSignal): WireResponse {
+    const from = Number(query.get('resourceVersion'));
+    if (from < this.store.compacted) throw new Refusal(410, 'Expired', `too old resource version: ${from}`);
+    const watch = new Watch({ client, plural, namespace, select: selectorOf(query) }, signal);
+    this.#watches.add(watch);
+    for (const event of this.store.eventsAfter(from)) watch.offer(event);
+    const stopListening = this.store.onEvent((event) => watch.offer(event));
+    const bookmark = () => {
+      watch.bookmark(this.store.version);
+      cancelBookmark = this.#timers.after(this.#bookmarkMs, bookmark);
+    };
+    let cancelBookmark = this.#timers.after(this.#bookmarkMs, bookmark);
+    const cancelEnd = this.#timers.after(Number(query.get('timeoutSeconds')) * 1000, () => watch.end());
+    watch.onClose(() => {
+      this.#watches.delete(watch);
+      stopListening();
+      cancelBookmark();
+      cancelEnd();
+    });
+    return { status: 200, headers: {}, body: watch.stream };
+  }
+}
+
+/** One open watch, and what a test can do to it. */
+export class Watch {
+  readonly client: string;
+  readonly plural: string;
+  readonly namespace: string | undefined;
+  readonly stream: PushStream;
+  /** Changes a line on its way: none, one or several; absent: as it is. */
+  spoil: (line: string) => readonly string[] = (line) => [line];
+  readonly #select: Select;
+  #held: string[] | undefined;
+
+  constructor(
+    { client, plural, namespace, select }: Pick<Route, 'client' | 'plural' | 'namespace'> & { readonly select: Select },
+    signal: AbortSignal,
+  ) {
+    this.client = client;
+    this.plural = plural;
+    this.namespace = namespace;
+    this.#select = select;
+    this.stream = new PushStream(signal);
+  }
+
+  onClose(callback: () => void): void {
+    this.stream.onClose(callback);
+  }
+
+  offer({ plural, type, object, before }: StoredEvent): void {
+    if (plural !== this.plural) return;
+    if (this.namespace !== undefined && object.metadata.namespace !== this.namespace) return;
+    // An object that enters or leaves the selection is added or deleted, for who looks through it.
+    const now = type !== 'DELETED' && this.#select(object.metadata);
+    const was = before !== undefined && this.#select(before.metadata);
+    if (now) this.#send(was ? 'MODIFIED' : 'ADDED', object);
+    else if (was) this.#send('DELETED', object);
+  }
+
+  bookmark(version: number): void {
+    this.#send('BOOKMARK', { metadata: { resourceVersion: `${version}`, creationTimestamp: null } });
+  }
+
+  /** An error in the stream, such as 410, as the server sends it. */
+  fail(code: number, reason: string): void {
+    this.#send('ERROR', statusOf(code, reason, reason));
+    this.end();
+  }
+
+  /** Nothing goes out any more, and nothing says so: a half-open connection, or events that are late. */
+  hold(): void {
+    this.#held ??= [];
+  }
+
+  release(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const line of held) this.write(line);
+  }
+
+  /** The normal end. */
+  end(): void {
+    this.stream.end();
+  }
+
+  /** The connection breaks; what is underway is lost. */
+  cut(): void {
+    this.stream.fail(new Error('other side closed'));
+  }
+
+  /** Any text, a newline at its end or not. */
+  write(text: string): void {
+    if (this.#held) this.#held.push(text);
+    else this.stream.push(text);
+  }
+
+  #send(type: string, object: Json): void {
+    for (const line of this.spoil(JSON.stringify({ type, object }))) this.write(`${line}\n`);
+  }
+}
+
+function routeOf({ method, path, body, contentType }: WireRequest): Omit<Route, 'client' | 'at'> {
+  const url = new URL(path, 'http://fake');
+  const parts = url.pathname.split('/').filter((part) => part !== '');
+  const rest = parts.slice(parts[0] === 'api' ? 2 : 3);
+  const [namespace, plural = '', name] =
+    rest[0] === 'namespaces' ? rest.slice(1).map(decodeURIComponent) : [undefined, ...rest.map(decodeURIComponent)];
+  const many = url.searchParams.get('watch') === 'true' ? 'watch' : 'list';
+  const verb = {
+    GET: name === undefined ? many : 'get',
+    POST: 'create',
+    PUT: 'replace',
+    PATCH: contentType?.includes('apply-patch') ? 'apply' : 'patch',
+    DELETE: 'delete',
+  }[method] as Seen['verb'];
+  return {
+    verb,
+    plural,
+    namespace,
+    name,
+    query: url.searchParams,
+    body: body === undefined ? undefined : JSON.parse(body),
+  };
+}
+
+/** Of a create the name stands in the body. */
+function whereOf({ plural, namespace, name, body }: Route): Where {
+  const metadata = isObject(body) && isObject(body.metadata) ? body.metadata : {};
+  return { plural, namespace: namespace ?? '', name: name ?? `${metadata.name}` };
+}
+
+function selectorOf(query: URLSearchParams): Select {
+  const pairs = (query.get('labelSelector') ?? '').split(',').filter((pair) => pair !== '');
+  return ({ labels }) => pairs.every((pair) => labels?.[pair.split('=')[0] ?? ''] === pair.split('=')[1]);
+}
+
+function steps(body: readonly Json[]): PatchStep[] {
+  return body as unknown as PatchStep[];
+}
+
+function deleteOptions(body: JsonObject | undefined): { uid?: string; propagation?: Propagation } {
+  const uid = isObject(body?.preconditions) ? body.preconditions.uid : undefined;
+  return {
+    ...(typeof uid === 'string' ? { uid } : {}),
+    ...(body?.propagationPolicy ? { propagation: body.propagationPolicy as Propagation } : {}),
+  };
+}
+
+function encodeToken(version: number, from: number): string {
+  return `${version}.${from}`;
+}
+
+function decodeToken(token: string | null): [number, number] | undefined {
+  if (token === null) return undefined;
+  const [version = 0, from = 0] = token.split('.').map(Number);
+  return [version, from];
+}
+
+function statusOf(code: number, reason: string, message: string): JsonObject {
+  return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, reason, code };
+}
+
+function refuse({ status, reason, retryAfter }: Extract<Fault, { kind: 'refuse' }>): WireResponse {
+  const { body } = statusAnswer(status, reason ?? '', 'refused by the test');
+  return { status, headers: retryAfter === undefined ? {} : { 'retry-after': retryAfter }, body };
+}
+
+function statusAnswer(code: number, reason: string, message: string): WireResponse {
+  return answer(code, statusOf(code, reason, message));
+}
+
+function answer(status: number, body: Json): WireResponse {
+  return { status, headers: {}, body: once(JSON.stringify(body)) };
+}
+
+async function* once(text: string): AsyncGenerator<Uint8Array> {
+  yield Buffer.from(text);
+}
+
+/** No answer until the client gives up. */
+function never(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    else signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+}
