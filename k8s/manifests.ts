@@ -37,10 +37,12 @@ const HELMS_OWN = [
 /** Path → content of the chart's template of each kind. */
 export async function buildCrdTemplates(): Promise<ReadonlyMap<string, string>> {
   const files = (await readdir(path.join(HERE, 'crds'))).filter((name) => name.endsWith('.yaml'));
-  const templates = files.map(async (name): Promise<[string, string]> => [
-    path.join(CHART, 'templates', 'crds', name),
-    buildCrdTemplate(await readFile(path.join(HERE, 'crds', name), 'utf8')),
-  ]);
+  const templates = files.map(
+    async (name): Promise<[string, string]> => [
+      path.join(CHART, 'templates', 'crds', name),
+      buildCrdTemplate(await readFile(path.join(HERE, 'crds', name), 'utf8')),
+    ],
+  );
   return new Map(await Promise.all(templates));
 }
 

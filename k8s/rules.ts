@@ -3,7 +3,7 @@ import { withCommas } from '../src/sweep/path.ts';
 import { QUANTITY } from '../src/sweep/quantity.ts';
 import { RESOURCE_NAME } from '../src/sweep/resources.ts';
 import { LABEL } from '../src/sweep/rules.ts';
-import { MAX_TRIALS, SweepSchema } from '../src/sweep/schema.ts';
+import { MAX_TRIALS, SWEEP_NAME } from '../src/sweep/schema.ts';
 import type { Additions, CelRule } from './structural.ts';
 
 // The API server asks these before it stores a sweep: the rules of src/sweep/rules.ts that need no data set, in the same words.
@@ -32,7 +32,7 @@ const nameRules: readonly CelRule[] = [
     message: `over ${MAX_SWEEP_NAME} characters`,
   },
   {
-    rule: matches(NAME, SweepSchema.properties.metadata.properties.name.pattern),
+    rule: matches(NAME, SWEEP_NAME),
     fieldPath: '.metadata.name',
     messageExpression: `(${matches(NAME, '^[-a-z0-9]+$')} ? '"%s": expected a letter or digit at both ends' : '"%s": expected a-z 0-9 -').format([${NAME}])`,
     message: 'expected a-z 0-9 -',
@@ -157,6 +157,8 @@ export const SWEEP_RULES: Additions = {
   'spec.trainer.resources.limits': { 'x-kubernetes-validations': quantityRules },
   'spec.trainer.resources.requests': { 'x-kubernetes-validations': quantityRules },
   'spec.trainer.nodeSelector': { 'x-kubernetes-validations': labelRules },
+  // Server-side apply leaves out an empty list, so conditions cannot be required.
+  status: { required: ['phase', 'observedGeneration', 'trials', 'message'] },
   'status.conditions': { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'] },
 };
 

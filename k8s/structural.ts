@@ -85,7 +85,17 @@ function propertiesOf(properties: Readonly<Record<string, Field>>, path: string,
 function withoutNull(field: Field): { nullable: boolean; rest: Field } {
   const [other, ...more] = field.anyOf?.filter(({ type }) => type !== 'null') ?? [];
   if (field.anyOf === undefined || other === undefined || more.length > 0) return { nullable: false, rest: field };
-  return { nullable: true, rest: { ...other, ...(field.description && { description: field.description }) } };
+  const { enum: values, ...rest } = { ...other, ...(field.description && { description: field.description }) };
+  return { nullable: true, rest: { ...rest, ...(values && oneOfWords(values)) } };
+}
+
+/** An enum refuses null whatever `nullable` says, even where it names null (1.34); a pattern does not. */
+function oneOfWords(words: readonly unknown[]): Field {
+  return {
+    type: 'string',
+    pattern: `^(${words.join('|')})$`,
+    maxLength: Math.max(...words.map((word) => `${word}`.length)),
+  };
 }
 
 function typeOf({ type, enum: values, anyOf }: Field): Structural {

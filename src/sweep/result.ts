@@ -56,7 +56,7 @@ export const TrialResultSchema = Type.Object(
     }),
     parameterCount: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Weights and biases.' }),
     backend: Type.Union([Type.Enum(['gpu', 'native', 'wasm', 'cpu']), Type.Null()], {
-      description: 'What trained it; null if nothing did.',
+      description: 'What trained it: gpu, native, wasm or cpu; null if nothing did.',
     }),
     seconds: Type.Number({ minimum: 0, description: 'Wall time of the attempt.' }),
     summary: Type.Union([CurveSummarySchema, Type.Null()], {

@@ -22,6 +22,9 @@ const integer = (minimum: number, maximum: number, description: string, preset?:
 
 const text = (maxLength: number, description: string) => Type.String({ minLength: 1, maxLength, description });
 
+/** Lower case letters, digits and hyphens, the last not at an end: so that it can begin the name of a Job. */
+export const SWEEP_NAME = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$';
+
 export const ACTIVATIONS = ['relu', 'none'] as const;
 export const POOLINGS = ['max', 'avg', 'none'] as const;
 
@@ -226,7 +229,7 @@ export const SweepSchema = Type.Object(
     metadata: Type.Object(
       {
         name: Type.String({
-          pattern: '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$',
+          pattern: SWEEP_NAME,
           maxLength: 40,
           description: 'Name of the sweep and of its run folder.',
         }),

@@ -5,6 +5,7 @@ import type { Violation } from './errors.ts';
 import { childOf, type Field, itemNoun, rangeOf } from './field.ts';
 import { nearest } from './nearest.ts';
 import { either, formatPath, isScalar, type Path, show } from './path.ts';
+import { SWEEP_NAME } from './schema.ts';
 
 // TypeBox stops at eight errors unless told otherwise, and we promise all of them. The setting is the library's own, for the
 // whole process; it changes no verdict, only how many reasons come with it.
@@ -98,7 +99,7 @@ function wrongLength(field: Field, length: number, path: Path): string {
 
 /** What each pattern of the schema means. */
 const PATTERN_WORDS: ReadonlyMap<string, string> = new Map([
-  ['^[a-z0-9]([-a-z0-9]*[a-z0-9])?$', 'a-z 0-9 -'],
+  [SWEEP_NAME, 'a-z 0-9 -'],
   ['^[!-~]+$', 'an image reference'],
 ]);
 
@@ -128,7 +129,7 @@ function expectation(field: Field, value: unknown, path: Path): string {
   switch (field.type) {
     case 'number':
     case 'integer':
-      return isNumberAsText(value) ? 'a number, not text' : rangeOf(field);
+      return isNumberAsText(value) ? 'a number, not text' : (asPercentage(field, value) ?? rangeOf(field));
     case 'boolean':
       return 'true or false';
     case 'array':
@@ -142,6 +143,16 @@ function expectation(field: Field, value: unknown, path: Path): string {
 
 function isNumberAsText(value: unknown): boolean {
   return typeof value === 'string' && value.length <= LONGEST_NUMBER && NUMBER_AS_TEXT.test(value);
+}
+
+/** `10%` is a number that somebody meant; said only of one that the field would take. */
+function asPercentage(field: Field, value: unknown): string | undefined {
+  const [, digits] = (typeof value === 'string' && /^\s*(\d{1,6}(?:\.\d{1,6})?)\s*%\s*$/.exec(value)) || [];
+  if (digits === undefined || field.type !== 'number') return undefined;
+  const fraction = Number((Number(digits) / 100).toPrecision(12));
+  const { minimum = 0, exclusiveMinimum = -1, maximum = Infinity, exclusiveMaximum = Infinity } = field;
+  const fits = fraction >= minimum && fraction > exclusiveMinimum && fraction <= maximum && fraction < exclusiveMaximum;
+  return fits ? `a number; write ${fraction}` : undefined;
 }
 
 /** A scalar where a list belongs is nearly always a list of one whose brackets were forgotten: show them. */
