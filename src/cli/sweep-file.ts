@@ -33,13 +33,14 @@ export function parseSweepText(text: string, file: string): ParsedSweep {
     if (inText.length === 0) return parsed;
   } catch (error) {
     if (!(error instanceof InvalidSweepError)) throw error;
-    throw new InvalidSweepError([...inText, ...error.violations]);
+    const withLines = error.violations.map((violation) => ({ ...violation, line: yaml.lineOf(violation.path) }));
+    throw new InvalidSweepError([...inText, ...withLines]);
   }
   throw new InvalidSweepError(inText);
 }
 
 function placed({ line, column, message }: TextViolation, file: string): Violation {
-  return { path: `${file}:${line}:${column}`, message };
+  return { path: `${file}:${line}:${column}`, message, line };
 }
 
 async function readText(path: string): Promise<string> {

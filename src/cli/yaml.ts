@@ -26,7 +26,13 @@ export interface TextViolation {
 /** What a text says. Violations that leave no doubt about the data (a key given twice, a second document) come beside it. */
 export type ParsedYaml =
   | { readonly kind: 'Empty' }
-  | { readonly kind: 'Data'; readonly data: unknown; readonly violations: readonly TextViolation[] }
+  | {
+      readonly kind: 'Data';
+      readonly data: unknown;
+      readonly violations: readonly TextViolation[];
+      /** The line of what stands at a path (`spec.grid[0].seed`); of what is not there, that of the nearest thing around it. */
+      readonly lineOf: (path: string) => number;
+    }
   | { readonly kind: 'Unreadable'; readonly violations: readonly TextViolation[] };
 
 /** Most aliases, counted as they unfold: ten aliases of ten aliases are a hundred ("billion laughs"). */
@@ -67,7 +73,10 @@ export function parseYaml(text: string): ParsedYaml {
   if (fatal.length > 0) return { kind: 'Unreadable', violations: inOrder([...fatal, ...harmless]) };
   try {
     // The library counts the anchor too.
-    return { kind: 'Data', data: document.toJS({ maxAliasCount: MAX_ALIASES + 1 }), violations: inOrder(harmless) };
+    const data: unknown = document.toJS({ maxAliasCount: MAX_ALIASES + 1 });
+    const places = placesOf(document);
+    const lineOf = (path: string) => lines.linePos(places(path)).line;
+    return { kind: 'Data', data, violations: inOrder(harmless), lineOf };
   } catch (error) {
     // What is left can only come from aliases and merge keys: too many in each other, or not of mappings.
     const message =
@@ -128,6 +137,33 @@ function inspect(
 
   visit(document.contents, []);
   return { fatal, harmless, firstAlias };
+}
+
+/** Where the key or the item of each path begins, found when first asked for. What an alias or a merge brings in has no place of its own. */
+function placesOf(document: Document.Parsed): (path: string) => number {
+  let places: Map<string, number> | undefined;
+  const visit = (node: unknown, path: Path, found: Map<string, number>): Map<string, number> => {
+    const children: (readonly [string | number, unknown, unknown])[] = isSeq(node)
+      ? node.items.map((item, index) => [index, item, item] as const)
+      : isMap(node)
+        ? node.items.map(({ key, value }) => [String(isScalar(key) ? key.value : ''), key, value] as const)
+        : [];
+    for (const [name, begin, value] of children) {
+      const place = [...path, name];
+      found.set(formatPath(place), startOf(begin));
+      visit(value, place, found);
+    }
+    return found;
+  };
+  return (path) => {
+    places ??= visit(document.contents, [], new Map());
+    for (let around = path; around !== ''; around = around.replace(/(?:^|\.)[^.[\]]+$|\[[^[]*\]$/, '')) {
+      const offset = places.get(around);
+      if (offset !== undefined) return offset;
+      if (!/[.[]/.test(around)) break;
+    }
+    return startOf(document.contents);
+  };
 }
 
 function startOf(node: unknown): number {

@@ -13,6 +13,8 @@ export class SweepError extends Error {
 export interface Violation {
   readonly path: string;
   readonly message: string;
+  /** Where the value stands, if it was read from a text; counted from 1. For programs: what a person reads is `path: message`. */
+  readonly line?: number;
 }
 
 /** The sweep file is wrong; nothing was started. Carries every violation, not just the first. Exit 2. */

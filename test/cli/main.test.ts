@@ -113,13 +113,13 @@ describe('validate', () => {
     ]);
   });
 
-  test('has the same violations as JSON', async (context) => {
+  test('has the same violations as JSON, each with its line', async (context) => {
     const file = await writeSweep(await makeFolder(context), sweepText({ rest: '  paralelism: 3\n' }));
     const { code, stdout } = await runProgram(['validate', file, '--json']);
     assert.equal(code, 2);
     assert.deepEqual(JSON.parse(stdout), {
       valid: false,
-      violations: [{ path: 'spec.paralelism', message: 'unknown field; did you mean "parallelism"?' }],
+      violations: [{ path: 'spec.paralelism', message: 'unknown field; did you mean "parallelism"?', line: 9 }],
       notes: [],
     });
   });

@@ -52,6 +52,38 @@ describe('a sweep file', () => {
     assert.deepEqual(third, { ...second, pooling: ['none'], depth: [2] });
   });
 
+  test('each violation knows the line of its value, of what is missing that of what it should stand in', () => {
+    const text = `apiVersion: cnn-sweep.dev/v1alpha1
+kind: Sweep
+metadata: {}
+spec:
+  grid:
+    - widths: [[3, 8]]
+      seed:
+        - 0
+        - -1
+  training:
+    epochs: 0
+  trainer: {nodeSelector: {"a b": x}}
+  paralelism: 2
+`;
+    const want = {
+      'metadata.name': 3,
+      'spec.grid[0].seed[1]': 9,
+      'spec.training.epochs': 11,
+      'spec.trainer.nodeSelector["a b"]': 12,
+      'spec.paralelism': 13,
+    };
+    assert.throws(
+      () => parseSweepText(text, 'sweep.yaml'),
+      (error) => {
+        assert.ok(error instanceof InvalidSweepError);
+        assert.deepEqual(Object.fromEntries(error.violations.map(({ path, line }) => [path, line])), want);
+        return true;
+      },
+    );
+  });
+
   const texts: Record<string, { text: string; want: string[] }> = {
     'a trailing document separator is no second document': { text: `${YAML}---\n# end\n`, want: [] },
     'a scalar is no sweep': { text: 'study', want: ['sweep.yaml: "study": expected a Sweep'] },

@@ -498,3 +498,29 @@ describe('words', () => {
   for (const [written, want] of Object.entries(quantities))
     test(`the quantity "${written}" is ${want ?? 'none'}`, () => assert.equal(parseQuantity(written), want));
 });
+
+const percentages: Record<string, { path: string; value: string; want: string }> = {
+  'ten per cent is said as a number': {
+    path: 'spec.selection.maxLossRise',
+    value: '10%',
+    want: '"10%": expected a number; write 0.1',
+  },
+  'blanks and a fraction do no harm': {
+    path: 'spec.training.validationFraction',
+    value: ' 12.5 % ',
+    want: '" 12.5 % ": expected a number; write 0.125',
+  },
+  'what the field would not take either is not advised': {
+    path: 'spec.selection.maxAccuracyGap',
+    value: '1500%',
+    want: '"1500%": expected 0 to 1',
+  },
+  'nothing is advised for a whole number': {
+    path: 'spec.training.epochs',
+    value: '10%',
+    want: '"10%": expected an integer from 1 to 1000',
+  },
+};
+for (const [sentence, { path, value, want }] of Object.entries(percentages))
+  test(`a percentage where a number belongs: ${sentence}`, () =>
+    assert.deepEqual(violationsOf(changed({ [path]: value })), [{ path, message: want }]));
