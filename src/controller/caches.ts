@@ -1,0 +1,180 @@
+import type { Cluster } from '../shared/calls.ts';
+import { JOBS, PODS, SLICES, SWEEPS } from '../shared/kinds.ts';
+import { controllerUID, ObjectCache } from '../shared/object-cache.ts';
+import type { Job, KubernetesObject, ObjectMeta, Pod, SliceObject, SweepObject } from '../shared/objects.ts';
+import { type ReflectorProblem, startReflector } from '../shared/reflector.ts';
+import type { Timers } from '../shared/timers.ts';
+import { HASH_ANNOTATION, SWEEP_UID_LABEL } from './labels.ts';
+import type { TurnMemory } from './turn-memory.ts';
+
+/** What the reflectors have seen. */
+export interface Caches {
+  /** By UID. */
+  readonly sweeps: Pick<ObjectCache<SweepObject>, 'byIndex' | 'values' | 'size'>;
+  /** Whether the caches show all that we wrote for a Sweep: its Jobs and its slices. */
+  caughtUp(namespace: string, memory: Pick<TurnMemory, 'jobsWritten' | 'slicesWritten'>): boolean;
+  reachedSweep(namespace: string, resourceVersion: string): boolean;
+  /** What a turn reads. @param deleted UIDs of Jobs that count as gone; those that the cache has seen go are taken out of it */
+  read(sweep: ObjectMeta, deleted: Set<string>): SweepObjects;
+}
+
+export interface SweepObjects {
+  /** All of the namespace: a foreign one may have a name of ours. */
+  readonly jobs: readonly Job[];
+  readonly pods: readonly Pod[];
+  readonly slices: readonly SliceObject[];
+}
+
+export interface CachesOptions {
+  readonly cluster: Pick<Cluster, 'list' | 'watch'>;
+  /** Absent: all. */
+  readonly namespaces: readonly string[] | undefined;
+  /** Something of a Sweep changed: give it a turn. @param isSpec the Sweep itself, not what it owns */
+  readonly onChange: (uid: string, isSpec: boolean) => void;
+  readonly onGone: (sweep: SweepObject) => void;
+  readonly onProblem: (problem: ReflectorProblem) => void;
+  readonly timers?: Timers;
+}
+
+export interface OpenCaches extends Caches {
+  readonly synced: Promise<void>;
+  readonly isSynced: boolean;
+  /** Longest time without a byte from the API server. */
+  readonly quietMs: number;
+  stop(): Promise<void>;
+}
+
+/** Lists and watches the four kinds that a turn reads. */
+export function openCaches({ onChange, onGone, ...options }: CachesOptions): OpenCaches {
+  const sweeps = new ObjectCache<SweepObject>(({ metadata }) => metadata.uid);
+  const jobs = new ObjectCache<Job>(controllerUID);
+  const pods = new ObjectCache<Pod>(sweepUIDOf);
+  const slices = new ObjectCache<SliceObject>(controllerUID);
+  const changed = (uid: string | undefined) => {
+    if (uid !== undefined) onChange(uid, false);
+  };
+  const reflectors = {
+    sweeps: startReflector({
+      ...options,
+      kind: SWEEPS,
+      cache: sweeps,
+      project: ({ metadata, spec, status }) => ({ metadata: slim(metadata), spec, status }),
+      onChange: (sweep, change) => {
+        if (change === 'deleted') onGone(sweep);
+        onChange(sweep.metadata.uid, true);
+      },
+    }),
+    // Without a selector: a foreign Job of our name need not bear our labels.
+    jobs: startReflector({
+      ...options,
+      kind: JOBS,
+      cache: jobs,
+      project: projectJob,
+      onChange: (job) => changed(controllerUID(job)),
+    }),
+    pods: startReflector({
+      ...options,
+      kind: PODS,
+      labelSelector: SWEEP_UID_LABEL,
+      cache: pods,
+      project: projectPod,
+      onChange: (pod) => changed(sweepUIDOf(pod)),
+    }),
+    slices: startReflector({
+      ...options,
+      kind: SLICES,
+      cache: slices,
+      project: ({ metadata, slice, sweep, records }) => ({
+        metadata: slim(metadata),
+        ...(slice !== undefined && { slice }),
+        ...(sweep !== undefined && { sweep }),
+        ...(records && { records }),
+      }),
+      onChange: (slice) => changed(controllerUID(slice)),
+    }),
+  };
+  const all = Object.values(reflectors);
+  return {
+    sweeps,
+    caughtUp: (namespace, { jobsWritten, slicesWritten }) =>
+      reflectors.jobs.reached(namespace, jobsWritten) && reflectors.slices.reached(namespace, slicesWritten),
+    reachedSweep: (namespace, resourceVersion) => reflectors.sweeps.reached(namespace, resourceVersion),
+    read: ({ namespace, uid }, deleted) => {
+      const there = [...jobs.values(namespace)];
+      if (deleted.size > 0) {
+        const present = new Set(there.map(({ metadata }) => metadata.uid));
+        for (const gone of deleted) if (!present.has(gone)) deleted.delete(gone);
+      }
+      return {
+        jobs: there.filter(({ metadata }) => !deleted.has(metadata.uid)),
+        pods: pods.byIndex(uid),
+        slices: slices.byIndex(uid),
+      };
+    },
+    synced: Promise.all(all.map(({ synced }) => synced)).then(() => undefined),
+    get isSynced() {
+      return all.every(({ isSynced }) => isSynced);
+    },
+    get quietMs() {
+      return Math.max(...all.map(({ quietMs }) => quietMs));
+    },
+    stop: async () => {
+      await Promise.all(all.map((reflector) => reflector.stop()));
+    },
+  };
+}
+
+function sweepUIDOf({ metadata }: KubernetesObject): string | undefined {
+  return metadata.labels?.[SWEEP_UID_LABEL];
+}
+
+/** Without managedFields and annotations, which are the larger part of many objects. */
+function slim({ name, namespace, uid, resourceVersion, creationTimestamp, ...rest }: ObjectMeta): ObjectMeta {
+  const { generation, deletionTimestamp, finalizers, labels, ownerReferences, annotations } = rest;
+  const hash = annotations?.[HASH_ANNOTATION];
+  return {
+    name,
+    namespace,
+    uid,
+    resourceVersion,
+    creationTimestamp,
+    ...(generation !== undefined && { generation }),
+    ...(deletionTimestamp !== undefined && { deletionTimestamp }),
+    ...(finalizers && { finalizers }),
+    ...(labels && { labels }),
+    ...(ownerReferences && { ownerReferences }),
+    ...(hash !== undefined && { annotations: { [HASH_ANNOTATION]: hash } }),
+  };
+}
+
+function projectJob({ metadata, spec, status }: Job): Job {
+  return {
+    metadata: slim(metadata),
+    ...(spec?.suspend !== undefined && { spec: { suspend: spec.suspend } }),
+    ...(status && {
+      status: {
+        ...(status.active !== undefined && { active: status.active }),
+        ...(status.failed !== undefined && { failed: status.failed }),
+        ...(status.conditions && { conditions: status.conditions }),
+      },
+    }),
+  };
+}
+
+function projectPod({ metadata, spec, status }: Pod): Pod {
+  return {
+    metadata: slim(metadata),
+    ...(spec?.nodeName !== undefined && { spec: { nodeName: spec.nodeName } }),
+    ...(status && {
+      status: {
+        ...(status.phase !== undefined && { phase: status.phase }),
+        ...(status.reason !== undefined && { reason: status.reason }),
+        ...(status.message !== undefined && { message: status.message }),
+        ...(status.conditions && { conditions: status.conditions }),
+        ...(status.containerStatuses && {
+          containerStatuses: status.containerStatuses.map(({ name, state }) => ({ name, ...(state && { state }) })),
+        }),
+      },
+    }),
+  };
+}

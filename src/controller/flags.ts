@@ -1,0 +1,118 @@
+import { parseArgs } from 'node:util';
+import { InvalidConfigError } from '../sweep/errors.ts';
+import type { TrainerOptions } from './job.ts';
+
+/** What the controller's command line says. */
+export interface Flags {
+  /** Absent: the namespace of the kubeconfig's context, in a Pod its own. `*`: all. */
+  readonly namespaces: readonly string[] | '*' | undefined;
+  readonly leaderElect: boolean;
+  readonly leaseName: string;
+  readonly leaseNamespace: string | undefined;
+  readonly identity: string | undefined;
+  readonly leaseMs: number;
+  readonly renewMs: number;
+  readonly retryMs: number;
+  readonly trainer: TrainerOptions;
+  readonly host: string;
+  readonly port: number;
+  readonly deleteDelayMs: number;
+}
+
+const text = (preset?: string) => ({ type: 'string', ...(preset !== undefined && { default: preset }) }) as const;
+
+const OPTIONS = {
+  namespaces: text(),
+  'no-leader-elect': { type: 'boolean', default: false },
+  'lease-name': text('cnn-sweep-controller'),
+  'lease-namespace': text(),
+  identity: text(),
+  'lease-seconds': text('15'),
+  'renew-seconds': text('10'),
+  'retry-seconds': text('2'),
+  'trainer-image': text(),
+  'trainer-pull-policy': text('IfNotPresent'),
+  'trainer-service-account': text('cnn-sweep-trainer'),
+  'trainer-limits': text('{}'),
+  'trainer-requests': text('{}'),
+  host: text('0.0.0.0'),
+  port: text('9090'),
+  'delete-delay-seconds': text('30'),
+} as const;
+
+const PULL_POLICIES = ['Always', 'IfNotPresent', 'Never'] as const;
+
+/** @throws InvalidConfigError naming the flag, its value and what is allowed */
+export function parseFlags(args: readonly string[]): Flags {
+  const values = readValues(args);
+  const seconds = (name: keyof typeof values & string) => 1000 * numberOf(name, values[name]);
+  const image = values['trainer-image'];
+  if (image === undefined || image === '') throw new InvalidConfigError('--trainer-image: missing');
+  const [leaseMs, renewMs, retryMs] = [seconds('lease-seconds'), seconds('renew-seconds'), seconds('retry-seconds')];
+  if (!(retryMs < renewMs && renewMs < leaseMs)) {
+    throw new InvalidConfigError('--retry-seconds must be below --renew-seconds, and that below --lease-seconds');
+  }
+  const pullPolicy = PULL_POLICIES.find((policy) => policy === values['trainer-pull-policy']);
+  if (!pullPolicy) {
+    const given = JSON.stringify(values['trainer-pull-policy']);
+    throw new InvalidConfigError(`--trainer-pull-policy: ${given}: expected ${PULL_POLICIES.join(', ')}`);
+  }
+  return {
+    namespaces: namespacesOf(values.namespaces),
+    leaderElect: !values['no-leader-elect'],
+    leaseName: values['lease-name'],
+    leaseNamespace: values['lease-namespace'],
+    identity: values.identity,
+    leaseMs,
+    renewMs,
+    retryMs,
+    trainer: {
+      image,
+      pullPolicy,
+      serviceAccountName: values['trainer-service-account'],
+      limits: quantitiesOf('trainer-limits', values['trainer-limits']),
+      requests: quantitiesOf('trainer-requests', values['trainer-requests']),
+    },
+    host: values.host,
+    port: numberOf('port', values.port),
+    deleteDelayMs: seconds('delete-delay-seconds'),
+  };
+}
+
+function readValues(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: false }).values;
+  } catch (cause) {
+    throw new InvalidConfigError(cause instanceof Error ? cause.message : `${cause}`, { cause });
+  }
+}
+
+function numberOf(name: string, value: unknown): number {
+  const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : Number.NaN;
+  if (Number.isFinite(number) && number >= 0) return number;
+  throw new InvalidConfigError(`--${name}: ${JSON.stringify(value)}: expected a number, 0 or above`);
+}
+
+function namespacesOf(value: string | undefined): Flags['namespaces'] {
+  const names = (value ?? '').split(',').filter((name) => name !== '');
+  if (names.length === 0) return undefined;
+  return names.includes('*') ? '*' : [...new Set(names)];
+}
+
+/** `{"cpu": "1", "memory": "2Gi"}`. */
+function quantitiesOf(name: string, value: string): Record<string, string | number> {
+  const problem = `--${name}: ${JSON.stringify(value)}: expected quantities as JSON, {"memory": "2Gi"}`;
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(value);
+  } catch (cause) {
+    throw new InvalidConfigError(problem, { cause });
+  }
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw new InvalidConfigError(problem);
+  return Object.fromEntries(
+    Object.entries(parsed).map(([key, quantity]) => {
+      if (typeof quantity === 'string' || typeof quantity === 'number') return [key, quantity];
+      throw new InvalidConfigError(problem);
+    }),
+  );
+}

@@ -1,0 +1,37 @@
+import { EVENTS, pathOf } from '../shared/kinds.ts';
+import type { EventObject } from '../shared/objects.ts';
+import { type EventsWanted, type StuckStates, stuckStates } from './stuck.ts';
+import type { Turn } from './turn.ts';
+
+/** How long what was read of an object's Events holds. */
+const EVENTS_EVERY_MS = 30_000;
+/** Of so many objects at most: the first ones speak for the rest. */
+const MAX_OBJECTS = 3;
+
+/** Names what does not get on, asking for the Events of those that only Events explain. */
+export async function readStuck(turn: Turn): Promise<StuckStates> {
+  const { sweep, object, snapshot, memory } = turn;
+  const base = { sweep, object, snapshot, refusals: memory.refusals.current, sinceSeen: memory.facts.sinceSeen };
+  const first = stuckStates({ ...base, events: [] });
+  const wanted = first.eventsWanted.slice(0, MAX_OBJECTS);
+  for (const uid of memory.events.keys()) if (!wanted.some((each) => each.uid === uid)) memory.events.delete(uid);
+  if (wanted.length === 0) return first;
+  const events = await Promise.all(wanted.map((each) => readEvents(turn, each)));
+  return stuckStates({ ...base, events: events.flat() });
+}
+
+async function readEvents(
+  { cluster, object, memory, timers }: Turn,
+  { uid }: EventsWanted,
+): Promise<readonly EventObject[]> {
+  const known = memory.events.get(uid);
+  if (known && timers.now() - known.atMs < EVENTS_EVERY_MS) return known.events;
+  const { body } = await cluster.request({
+    method: 'GET',
+    path: pathOf(EVENTS, { namespace: object.metadata.namespace }),
+    query: { fieldSelector: `involvedObject.uid=${uid}`, limit: 50 },
+  });
+  const { items } = body as { items?: EventObject[] };
+  memory.events.set(uid, { atMs: timers.now(), events: items ?? [] });
+  return items ?? [];
+}

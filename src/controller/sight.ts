@@ -1,0 +1,25 @@
+import type { SweepStatus } from '../sweep/status.ts';
+import type { ClusterSweep } from './cluster-sweep.ts';
+import type { SweepSeen } from './metrics.ts';
+import type { Snapshot } from './snapshot.ts';
+import type { SinceSeen } from './waits.ts';
+
+/** A Sweep as the gauges show it. */
+export function sightOf(
+  { namespace, name, sweep }: ClusterSweep,
+  { running }: Pick<Snapshot, 'running'>,
+  status: SweepStatus,
+  sinceSeen: SinceSeen,
+): SweepSeen {
+  const pending = [...running.values()].filter(({ state }) => state === 'Pending' || state === 'Queued');
+  const ages = pending.map(({ job }) => sinceSeen(`pending/${job.metadata.uid}`) / 1000);
+  const limits = sweep.spec.trainer.resources?.limits;
+  const gpus = limits ? Number(limits['nvidia.com/gpu'] ?? 0) : 1;
+  return {
+    namespace,
+    name,
+    status,
+    gpusRequested: running.size * gpus,
+    oldestPendingSeconds: Math.max(0, ...ages),
+  };
+}

@@ -1,0 +1,119 @@
+import type { EventObject } from '../shared/objects.ts';
+import type { Timers } from '../shared/timers.ts';
+import type { SweepStatus } from '../sweep/status.ts';
+import { SweepMemory } from './memory.ts';
+import type { Refusal } from './refusal.ts';
+
+/** Since when facts stand, on our own clock. What one turn does not ask for is forgotten: it does not stand any more. */
+export class FirstSeen {
+  readonly #now: () => number;
+  #seen = new Map<string, number>();
+  #asked = new Map<string, number>();
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /** A turn begins. */
+  begin(): void {
+    this.#seen = this.#asked;
+    this.#asked = new Map();
+  }
+
+  readonly sinceSeen = (key: string): number => {
+    const now = this.#now();
+    const first = this.#asked.get(key) ?? this.#seen.get(key) ?? now;
+    this.#asked.set(key, first);
+    return now - first;
+  };
+}
+
+/** Lets something happen at most once in a while. */
+export class Pace {
+  readonly #now: () => number;
+  readonly #everyMs: number;
+  #last = Number.NEGATIVE_INFINITY;
+
+  constructor(now: () => number, everyMs: number) {
+    this.#now = now;
+    this.#everyMs = everyMs;
+  }
+
+  /** 0: now. */
+  get leftMs(): number {
+    return Math.max(0, this.#last + this.#everyMs - this.#now());
+  }
+
+  took(): void {
+    this.#last = this.#now();
+  }
+}
+
+const WRITE_EVERY_MS = 1_000;
+const REFUSED_BASE_MS = 30_000;
+const REFUSED_CAP_MS = 300_000;
+
+/** Creates that were refused: nothing more is created until a wait is over, which grows with every refusal in a row. */
+export class Refusals {
+  readonly #now: () => number;
+  #refusals: readonly Refusal[] = [];
+  #times = 0;
+  #until = Number.NEGATIVE_INFINITY;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  get current(): readonly Refusal[] {
+    return this.#refusals;
+  }
+
+  /** 0: Jobs may be created. */
+  get leftMs(): number {
+    return Math.max(0, this.#until - this.#now());
+  }
+
+  /** What one turn's creates came to. @param created how many succeeded */
+  note(refusals: readonly Refusal[], created: number): void {
+    if (refusals.length === 0) {
+      if (created === 0) return;
+      this.#refusals = [];
+      this.#times = 0;
+      return;
+    }
+    this.#refusals = refusals;
+    this.#until = this.#now() + Math.min(REFUSED_CAP_MS, REFUSED_BASE_MS * 2 ** this.#times);
+    this.#times++;
+  }
+}
+
+/** What the controller remembers of one Sweep from turn to turn. All of it may be lost: it is found again, or waited for again. */
+export class TurnMemory {
+  readonly sweep = new SweepMemory();
+  readonly facts: FirstSeen;
+  readonly refusals: Refusals;
+  readonly sliceWrites: Pace;
+  readonly statusWrites: Pace;
+  /** UIDs of Jobs that we deleted and whose end the cache has not seen. */
+  readonly deletedJobs = new Set<string>();
+  /** Versions of our last writes: the caches must have them before the next turn. */
+  jobsWritten = '0';
+  slicesWritten = '0';
+  sweepWritten = '0';
+  /** As written last. */
+  status: SweepStatus | undefined;
+  /** Events of Jobs and Pods that do not get on, and when they were read. */
+  readonly events = new Map<string, { readonly atMs: number; readonly events: readonly EventObject[] }>();
+
+  constructor({ now }: Pick<Timers, 'now'>) {
+    this.facts = new FirstSeen(now);
+    this.refusals = new Refusals(now);
+    this.sliceWrites = new Pace(now, WRITE_EVERY_MS);
+    this.statusWrites = new Pace(now, WRITE_EVERY_MS);
+  }
+}
+
+/** The later of two resourceVersions of one kind. */
+export function laterVersion(a: string, b: string): string {
+  return BigInt(b) > BigInt(a) ? b : a;
+}

@@ -1,0 +1,36 @@
+import type { Cluster } from '../shared/calls.ts';
+import type { Log } from '../shared/log.ts';
+import type { SweepObject } from '../shared/objects.ts';
+import type { Timers } from '../shared/timers.ts';
+import type { Plan } from '../sweep/plan.ts';
+import type { Caches } from './caches.ts';
+import type { ClusterSweep } from './cluster-sweep.ts';
+import type { EventRecorder } from './events.ts';
+import type { TrainerOptions } from './job.ts';
+import type { ControllerMetrics } from './metrics.ts';
+import type { Snapshot } from './snapshot.ts';
+import type { TurnMemory } from './turn-memory.ts';
+
+export interface ReconcilerDeps {
+  readonly cluster: Cluster;
+  readonly caches: Caches;
+  readonly log: Log;
+  readonly metrics: Pick<ControllerMetrics, 'trials' | 'sweepSeen' | 'sweepGone'>;
+  readonly events: EventRecorder;
+  readonly trainer: TrainerOptions;
+  /** From the record of a trial to the delete of its Job: nobody's delayed request may find the name free (reliability.md, 4). */
+  readonly deleteDelayMs: number;
+  readonly timers?: Timers;
+  /** Wall clock, for the times that people read. */
+  readonly wallClock?: () => Date;
+}
+
+/** What every step of a turn is given. */
+export interface Turn extends ReconcilerDeps {
+  readonly timers: Timers;
+  readonly sweep: ClusterSweep;
+  readonly object: SweepObject;
+  readonly memory: TurnMemory;
+  readonly snapshot: Snapshot;
+  readonly plan: Plan;
+}
