@@ -129,11 +129,11 @@ function neverStarts(
 ): AttemptEnd | undefined {
   for (const pod of pods) {
     const state = trainerOf(pod)?.state;
-    if (state?.running || state?.terminated || pod.metadata.deletionTimestamp !== undefined) continue;
+    if (state?.running || isDone(pod) || pod.metadata.deletionTimestamp !== undefined) continue;
     const { reason = 'ContainerCreating', message = '' } = state?.waiting ?? {};
     const said = message === '' ? reason : `${reason}: ${message}`;
     if (HOPELESS_IMAGE.includes(reason)) return failed('InvalidImage', said, { pod });
-    if (!isScheduled(pod) || isDone(pod)) continue;
+    if (!isScheduled(pod) || state?.terminated) continue;
     if (waits.passed(`scheduled/${pod.metadata.uid}`, startDeadlineSeconds * 1000)) {
       const message = `not started ${startDeadlineSeconds} s after it got a node (spec.trainer.startDeadlineSeconds); ${said}`;
       return failed('StartDeadlineExceeded', message, { pod });
@@ -149,18 +149,24 @@ interface EndedPod {
   readonly disrupted: boolean;
 }
 
+const NO_EXIT = -1;
+
 function endedPod(pod: Pod): EndedPod | undefined {
   const terminated = trainerOf(pod)?.state?.terminated;
   if (terminated) return { pod, terminated, disrupted: isDisrupted(pod) && terminated.exitCode !== 0 };
-  // Evicted before its container began, or on a node that died: no exit code at all.
-  if (isDisrupted(pod) && isDone(pod)) return { pod, terminated: { exitCode: -1 }, disrupted: true };
-  return undefined;
+  if (!isDone(pod)) return undefined;
+  // No container ever began: evicted before, refused by its node (`UnexpectedAdmissionError` of a GPU), or the node died.
+  const { reason = 'its container never began', message = '' } = pod.status ?? {};
+  const words = message === '' ? reason : `${reason}: ${message}`;
+  return { pod, terminated: { exitCode: NO_EXIT, message: words }, disrupted: isDisrupted(pod) };
 }
 
+/** The container that trains. */
 export function trainerOf({ status }: Pod): ContainerStatus | undefined {
   return status?.containerStatuses?.find(({ name }) => name === TRAINER_CONTAINER);
 }
 
+/** Whether it has a node. */
 export function isScheduled({ status }: Pod): boolean {
   return status?.conditions?.some(({ type, status }) => type === 'PodScheduled' && status === 'True') ?? false;
 }
@@ -169,7 +175,8 @@ function isDisrupted({ status }: Pod): boolean {
   return status?.conditions?.some(({ type, status }) => type === 'DisruptionTarget' && status === 'True') ?? false;
 }
 
-function isDone({ status }: Pod): boolean {
+/** Its containers have ended for good. */
+export function isDone({ status }: Pod): boolean {
   return status?.phase === 'Succeeded' || status?.phase === 'Failed';
 }
 
@@ -198,6 +205,7 @@ function readResult({ pod, terminated }: EndedPod, { trial, attempt }: AttemptFa
 }
 
 function saidBy({ terminated: { exitCode, signal, message = '' } }: EndedPod): string {
+  if (exitCode === NO_EXIT) return message;
   const how = signal ? `exit ${exitCode}, signal ${signal}` : `exit ${exitCode}`;
   // A result beside a failure is not read, and would tell a person nothing.
   const words = message.trim().startsWith('{') ? '' : message.trim();

@@ -32,18 +32,25 @@ export function identityOf({ metadata }: SweepObject): SweepIdentity {
 
 /** Parses a Sweep as the API server gave it. Slow for a large grid (a second at 100,000 trials): remember what it returns, by
  * UID and generation.
+ * @param before of an earlier generation: its trials are taken over if the grid is the same
  */
-export function readSweep(object: SweepObject): ClusterSweep | InvalidSweep {
+export function readSweep(object: SweepObject, before?: ClusterSweep): ClusterSweep | InvalidSweep {
   const identity = identityOf(object);
   try {
     // Members of a list come without these two, and nobody else's metadata is ours to judge.
     const input = { apiVersion: 'cnn-sweep.dev/v1alpha1', kind: 'Sweep', metadata: { name: identity.name } };
     const { sweep, notes } = parseSweep({ ...input, spec: object.spec });
-    return { ...identity, sweep, trials: expandTrials(sweep), notes };
+    const sameTrials = before?.uid === identity.uid && trialsKey(before.sweep) === trialsKey(sweep);
+    return { ...identity, sweep, trials: sameTrials ? before.trials : expandTrials(sweep), notes };
   } catch (error) {
     if (!(error instanceof InvalidSweepError)) throw error;
     return { ...identity, violations: error.violations };
   }
+}
+
+/** All that the trials follow from. */
+function trialsKey({ spec: { grid, training } }: Sweep): string {
+  return JSON.stringify([grid, training]);
 }
 
 export function isValid(sweep: ClusterSweep | InvalidSweep): sweep is ClusterSweep {

@@ -2,7 +2,7 @@ import type { Job, Pod, SliceObject, SweepObject } from '../shared/objects.ts';
 import { judgeResults } from '../sweep/records.ts';
 import type { TrialRecord } from '../sweep/slice.ts';
 import type { Verdict } from '../sweep/verdict.ts';
-import { type ClusterSweep, type InvalidSweep, readSweep } from './cluster-sweep.ts';
+import { type ClusterSweep, type InvalidSweep, isValid, readSweep } from './cluster-sweep.ts';
 import { SliceCache } from './slice.ts';
 import { buildSnapshot, type Snapshot } from './snapshot.ts';
 import type { SinceSeen } from './waits.ts';
@@ -20,8 +20,11 @@ export class SweepMemory {
   /** Parses the Sweep, once a generation. */
   read(object: SweepObject): ClusterSweep | InvalidSweep {
     const { generation = 0 } = object.metadata;
-    if (this.#read?.generation !== generation) this.#read = { generation, sweep: readSweep(object) };
-    return this.#read.sweep;
+    const before = this.#read;
+    if (before?.generation === generation) return before.sweep;
+    const sweep = readSweep(object, before && isValid(before.sweep) ? before.sweep : undefined);
+    this.#read = { generation, sweep };
+    return sweep;
   }
 
   /** As buildSnapshot, with what is remembered. */

@@ -64,6 +64,8 @@ export interface Snapshot {
   readonly lost: ReadonlyMap<number, Loss>;
   readonly losses: ReadonlyMap<number, number>;
   readonly released: readonly ReleasedJob[];
+  /** Jobs of ours that are being deleted, recorded or not. */
+  readonly terminating: readonly Job[];
   /** Those that stand in the way of the next attempt. */
   readonly collisions: readonly Collision[];
   /** What planSweep asks for: a trial that is about to be recorded counts as recorded, a live Job of a recorded one as running. */
@@ -156,6 +158,7 @@ export function buildSnapshot(input: SnapshotInput): Snapshot {
     lost,
     losses,
     released,
+    terminating: jobsOf(own).filter(({ metadata }) => metadata.deletionTimestamp !== undefined),
     collisions: collisions.sort((a, b) => a.trial - b.trial),
     planState: { running: alive, recorded: outcomes, delayed: new Set(delayed.keys()) },
     wakeInMs: waits.soonestMs,
@@ -192,6 +195,10 @@ function sortJobs({ sweep, jobs, pods, podsSeen }: SnapshotInput) {
   }
   for (const attempts of own.values()) attempts.sort((a, b) => a.attempt - b.attempt);
   return { own, foreign };
+}
+
+function jobsOf(own: ReadonlyMap<number, readonly AttemptFacts[]>): Job[] {
+  return [...own].sort(([a], [b]) => a - b).flatMap(([, attempts]) => attempts.map(({ job }) => job));
 }
 
 /** By the UID of the Job that controls them, in the order of their names: the same whichever was seen first. */
