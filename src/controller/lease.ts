@@ -88,7 +88,8 @@ class LeaseElector implements Elector {
   #state: 'candidate' | 'leader' | 'lost' | 'released' = 'candidate';
   /** When the last renewal that succeeded was sent: others count from later, since they must see it first. */
   #renewed = Number.NEGATIVE_INFINITY;
-  #claimed = false;
+  #claimed: boolean = false;
+  #writes = 0;
   #cancelDeadline = () => {};
   readonly #ended = new AbortController();
   #round: Promise<void> = Promise.resolve();
@@ -118,10 +119,14 @@ class LeaseElector implements Elector {
 
   async run(): Promise<void> {
     while (!this.#ended.signal.aborted) {
+      const begun = this.#timers.now();
       this.#round = this.#try();
       await this.#round;
-      // Between once and 1.2 times the retry period, so that candidates do not march in step.
-      await pause(this.#timers, this.#retryMs * (1 + 0.2 * this.#random()), this.#ended.signal);
+      // Between once and 1.2 times the retry period, so that candidates do not march in step. Counted from the beginning:
+      // a slow answer has used up part of the renew deadline already.
+      const spent = this.#timers.now() - begun;
+      const waitMs = this.#retryMs * (1 + 0.2 * this.#random()) - spent;
+      await pause(this.#timers, Math.max(0, waitMs), this.#ended.signal);
     }
   }
 
@@ -225,9 +230,11 @@ class LeaseElector implements Elector {
     return { holder: this.#options.identity, leaseSeconds: Math.ceil(this.#leaseMs / 1000) };
   }
 
+  /** No two are the same: a write that changes nothing is none to the API server, and the lease would seem to stand still. */
   #time(): string {
     const now = this.#options.wallClock?.() ?? new Date();
-    return now.toISOString().replace('Z', '000Z'); // Kubernetes' MicroTime wants six digits
+    const microseconds = `${this.#writes++ % 1000}`.padStart(3, '0'); // Kubernetes' MicroTime has six digits
+    return now.toISOString().replace('Z', `${microseconds}Z`);
   }
 }
 
