@@ -75,7 +75,9 @@ export function buildPlain(rendered: string): string {
     object.commentBefore = null;
     if (isMap(object.contents)) object.contents.commentBefore = null;
   }
-  const texts = objects.map((object) => object.toString({ lineWidth: 120, directives: false }));
+  const texts = objects.map(
+    (object) => `${object.toString({ lineWidth: 120, directives: false, flowCollectionPadding: false }).trim()}\n`,
+  );
   return PLAIN_NOTE + [NAMESPACE, ...texts].join('---\n');
 }
 

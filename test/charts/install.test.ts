@@ -1,0 +1,193 @@
+import assert from 'node:assert/strict';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, suite, test } from 'node:test';
+import { stringify } from 'yaml';
+import { type Cluster, startControlPlane } from '../cluster/cluster.ts';
+import {
+  at,
+  CHART,
+  find,
+  HELMS,
+  type Helm,
+  helm,
+  podsOf,
+  render,
+  SKIP,
+  sorted,
+  type Values,
+  valuesArgs,
+} from './helm.ts';
+import { shownSweeps } from './sweeps.ts';
+
+const HOME = 'cnn-sweep';
+const SWEEP = {
+  apiVersion: 'cnn-sweep.dev/v1alpha1',
+  kind: 'Sweep',
+  metadata: { name: 'kept', namespace: HOME },
+  spec: { grid: [{ widths: [[3, 8]] }] },
+};
+
+// There is no node: what is installed does not run, and nothing waits for it.
+suite('on a real API server', { skip: SKIP, timeout: 300_000 }, () => {
+  let cluster: Cluster;
+  const folder = mkdtempSync(path.join(tmpdir(), 'cnn-sweep-chart-'));
+
+  before(async () => {
+    cluster = await startControlPlane();
+    for (const name of [HOME, 'team']) await cluster.kubectl('create', 'namespace', name);
+    await cluster.kubectl('label', 'namespace', HOME, 'pod-security.kubernetes.io/enforce=restricted');
+  });
+  after(async () => {
+    await (cluster as Cluster | undefined)?.stop(); // not there if its start failed
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  const run = (program: Helm, command: string, args: readonly string[] = [], values: Values = {}) => {
+    const [name, ...rest] = command.split(' ');
+    const options = name === 'install' || name === 'upgrade' ? valuesArgs(values) : [];
+    return helm(program, [`${name}`, HOME, ...rest, '--namespace', HOME, ...args, ...options], {
+      KUBECONFIG: cluster.kubeconfig,
+    });
+  };
+  const get = async (...args: string[]): Promise<unknown> =>
+    JSON.parse((await cluster.kubectl('get', ...args, '--output=json', '--ignore-not-found')) || 'null');
+  const deployment = () => get('deployment', 'cnn-sweep-controller', '--namespace', HOME);
+  const everything = async () => {
+    const kinds = (await cluster.kubectl('api-resources', '--verbs=list', '--output=name')).trim().split('\n');
+    const names = kinds.filter((each) => !each.startsWith('events')).join(',');
+    return sorted((await cluster.kubectl('get', names, '--all-namespaces', '--output=name')).trim().split('\n'));
+  };
+
+  for (const [index, program] of HELMS.entries()) {
+    suite(program, () => {
+      let beforehand: string[];
+
+      test('installs, also over kinds that an earlier release left', async () => {
+        beforehand = await everything();
+        await run(program, `install ${CHART}`);
+        assert.equal(at(await deployment(), 'spec', 'replicas'), 1);
+        await cluster.kubectl('wait', '--for=condition=Established', 'crd/sweeps.cnn-sweep.dev', '--timeout=30s');
+        await cluster.apply(JSON.stringify(SWEEP));
+      });
+
+      test('upgrades to two replicas in two namespaces, and the other way to start anew', async () => {
+        const values = { controller: { replicas: 2 }, watchNamespaces: [HOME, 'team'], kueue: { enabled: true } };
+        await run(program, `upgrade ${CHART}`, [], values);
+        assert.equal(at(await deployment(), 'spec', 'replicas'), 2);
+        assert.ok(await get('role', 'cnn-sweep-controller', '--namespace=team'));
+        assert.ok(await get('poddisruptionbudget', 'cnn-sweep-controller', '--namespace', HOME));
+
+        await run(program, `upgrade ${CHART}`, [], { controller: { leaderElection: { enabled: false } } });
+        assert.deepEqual(at(await deployment(), 'spec', 'strategy'), { type: 'Recreate' });
+        assert.equal(at(await deployment(), 'spec', 'replicas'), 1);
+        assert.equal(await get('role', 'cnn-sweep-controller', '--namespace=team'), null);
+        assert.equal(await get('poddisruptionbudget', '--namespace', HOME, 'cnn-sweep-controller'), null);
+      });
+
+      test('upgrades the kinds, and Sweeps stay', async () => {
+        const next = path.join(folder, `${program}-next`);
+        cpSync(CHART, next, { recursive: true });
+        const file = path.join(next, 'templates/crds/sweeps.yaml');
+        const text = readFileSync(file, 'utf8');
+        writeFileSync(file, text.replace('shortNames:\n      - sw\n', 'shortNames:\n      - sw\n      - swp\n'));
+        assert.notEqual(readFileSync(file, 'utf8'), text);
+        await run(program, `upgrade ${next}`);
+        const crd = await get('crd', 'sweeps.cnn-sweep.dev');
+        assert.deepEqual(at(crd, 'spec', 'names', 'shortNames'), ['sw', 'swp']);
+        assert.ok(await get('sweep', 'kept', '--namespace', HOME));
+      });
+
+      test('rolls back', async () => {
+        await run(program, 'rollback 2');
+        assert.equal(at(await deployment(), 'spec', 'replicas'), 2);
+        assert.equal(at(await deployment(), 'spec', 'strategy', 'type'), 'RollingUpdate');
+        assert.ok(await get('role', 'cnn-sweep-controller', '--namespace=team'));
+      });
+
+      test('uninstalls: only the kinds and their Sweeps are left', async () => {
+        await run(program, 'uninstall');
+        assert.deepEqual(
+          (await everything()).filter((each) => !beforehand.includes(each)),
+          index > 0
+            ? []
+            : [
+                'customresourcedefinition.apiextensions.k8s.io/sweeps.cnn-sweep.dev',
+                'customresourcedefinition.apiextensions.k8s.io/trialresultslices.cnn-sweep.dev',
+                'sweep.cnn-sweep.dev/kept',
+              ],
+        );
+      });
+
+      test('installs from an archive, and takes over kinds that kubectl made', async () => {
+        await cluster.kubectl('delete', 'crd', 'sweeps.cnn-sweep.dev', 'trialresultslices.cnn-sweep.dev');
+        await cluster.kubectl('apply', '--server-side', '--filename', path.join(CHART, '../k8s/crds'));
+        await helm(program, ['package', CHART, '--destination', folder]);
+        await run(program, `install ${folder}/cnn-sweep-0.1.0.tgz`, ['--take-ownership']);
+        const crd = await get('crd', 'sweeps.cnn-sweep.dev');
+        assert.equal(at(crd, 'metadata', 'annotations', 'meta.helm.sh/release-name'), HOME);
+        await run(program, 'uninstall');
+      });
+    });
+  }
+
+  test('our Pods are admitted where the level is restricted', async () => {
+    await run('helm', `install ${CHART}`);
+    for (const { name, pod } of podsOf(await render({ controller: { replicas: 2 } }))) {
+      const object = {
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: { name: 'one', namespace: HOME },
+        // The account of `helm test` is there only during the test.
+        spec: { ...(pod as object), serviceAccountName: 'cnn-sweep-controller' },
+      };
+      assert.match(await cluster.apply(JSON.stringify(object), '--dry-run=server'), /created/, name);
+    }
+    await assert.rejects(
+      cluster.apply(
+        JSON.stringify({
+          apiVersion: 'v1',
+          kind: 'Pod',
+          metadata: { name: 'one', namespace: HOME },
+          spec: { serviceAccountName: 'cnn-sweep-controller', containers: [{ name: 'a', image: 'b' }] },
+        }),
+        '--dry-run=server',
+      ),
+      /violates PodSecurity/,
+    );
+  });
+
+  test('the objects of `helm test` are accepted', async () => {
+    const hooks = (await render()).filter(({ metadata }) => metadata.annotations?.['helm.sh/hook']);
+    assert.equal(hooks.length, 6);
+    for (const hook of hooks.filter(({ kind }) => kind !== 'Pod'))
+      await cluster.apply(JSON.stringify(hook), '--dry-run=server', '--validate=strict');
+  });
+
+  test('every Sweep that we show is accepted', async () => {
+    for (const [where, sweep] of await shownSweeps()) {
+      const said = await cluster.apply(stringify(sweep), '--dry-run=server', '--validate=strict', '--namespace', HOME);
+      assert.match(said, /sweep\.cnn-sweep\.dev\/\S+ created/, where);
+    }
+  });
+
+  test('nothing that is rendered has a field that Kubernetes does not know', async () => {
+    const values = {
+      controller: { replicas: 2 },
+      watchNamespaces: ['*'],
+      kueue: { enabled: true },
+      networkPolicy: { scrapeFrom: [{ namespaceSelector: {} }] },
+    };
+    const objects = (await render(values)).filter(({ kind }) => kind !== 'Pod');
+    for (const object of objects)
+      await cluster.apply(
+        JSON.stringify(object),
+        '--dry-run=server',
+        '--validate=strict',
+        '--server-side',
+        '--force-conflicts',
+      );
+    assert.ok(find(objects, 'PodDisruptionBudget', 'cnn-sweep-controller'));
+  });
+});

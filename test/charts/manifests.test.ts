@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { suite, test } from 'node:test';
+import { parse, parseAllDocuments } from 'yaml';
+import { buildCrdTemplate, buildCrdTemplates, buildPlain, CHART, PLAIN, renderPlain } from '../../k8s/manifests.ts';
+import { parseSweep } from '../../src/sweep/sweep.ts';
+import { at, HELMS, helm, namesOf, type Rendered, render, SKIP, sorted, valuesArgs } from './helm.ts';
+import { shownSweeps } from './sweeps.ts';
+
+const AGAIN = 'run `node k8s/manifests.ts`';
+
+test('the chart’s kinds are those of k8s/crds', async () => {
+  const templates = await buildCrdTemplates();
+  assert.ok(templates.size >= 2);
+  for (const [file, text] of templates) assert.equal(await readFile(file, 'utf8'), text, AGAIN);
+  assert.deepEqual(
+    readdirSync(path.join(CHART, 'templates/crds')),
+    [...templates.keys()].map((file) => path.basename(file)),
+  );
+});
+
+test('what looks like a template in a kind is text', () => {
+  const text = buildCrdTemplate('# note\nkind: X\nmetadata:\n  name: x\nspec:\n  description: "{{ .Values }}"\n');
+  assert.ok(text.includes('description: "{{ "{{" }} .Values }}"'));
+  assert.ok(!text.includes('# note'));
+});
+
+suite('the plain manifests', { skip: SKIP }, () => {
+  test('are the chart’s defaults', async () => {
+    assert.equal(await readFile(PLAIN, 'utf8'), await renderPlain(), AGAIN);
+  });
+
+  test('have everything but the test, in a namespace of their own, and say nothing of Helm', async () => {
+    const text = await readFile(PLAIN, 'utf8');
+    const objects = parseAllDocuments(text).map((each) => each.toJS() as Rendered);
+    const installed = (await render()).filter(({ metadata }) => !metadata.annotations?.['helm.sh/hook']);
+    assert.deepEqual(namesOf(objects), sorted([...namesOf(installed), 'Namespace cnn-sweep']));
+    assert.equal(objects[0]?.kind, 'Namespace');
+    assert.doesNotMatch(text.replace(/^#.*$/gm, ''), /helm/i);
+  });
+});
+
+test('hooks and empty documents are left out of plain manifests, comments of Helm too', () => {
+  const text = buildPlain(`---
+# Source: cnn-sweep/templates/a.yaml
+kind: A
+metadata:
+  name: a
+  labels: {helm.sh/chart: c, b: d}
+---
+# Source: cnn-sweep/templates/b.yaml
+---
+kind: B
+metadata: {name: b, annotations: {helm.sh/hook: test}}
+`);
+  const objects = parseAllDocuments(text).map((each) => each.toJS() as Rendered);
+  assert.deepEqual(namesOf(objects), ['A a', 'Namespace cnn-sweep']);
+  assert.deepEqual(objects[1]?.metadata.labels, { b: 'd' });
+  assert.ok(!text.includes('Source:'));
+});
+
+test('every Sweep that we show is valid', async () => {
+  const all = await shownSweeps();
+  assert.ok(all.size >= 6, `${all.size}`);
+  for (const [where, sweep] of all) assert.doesNotThrow(() => parseSweep(sweep), where);
+});
+
+suite('the notes after an installation', { skip: SKIP }, () => {
+  const notes = (program: (typeof HELMS)[number], values = {}) =>
+    helm(program, ['install', 'cnn-sweep', CHART, '--namespace', 'home', '--dry-run=client', ...valuesArgs(values)]);
+
+  for (const program of HELMS) {
+    test(`have a Sweep that is valid, in a namespace that is watched (${program})`, async () => {
+      const text = (await notes(program, { watchNamespaces: ['team', 'other'] })).split('NOTES:')[1] ?? '';
+      const manifest = /<<'END'\n([\s\S]*?)\n {2}END/.exec(text)?.[1] ?? '';
+      const sweep: unknown = parse(manifest.replace(/^ {2}/gm, ''));
+      assert.equal(parseSweep(sweep).sweep.metadata.name, 'first');
+      assert.equal(at(sweep, 'metadata', 'namespace'), 'team');
+      assert.match(text, /^ {2}cnn-sweep:0\.1\.0\n {2}cnn-sweep-trainer:0\.1\.0$/m);
+      assert.match(text, /helm test cnn-sweep --namespace home/);
+    });
+  }
+
+  test('warn of what is off', async () => {
+    const text = await notes('helm', { admissionPolicy: { enabled: false }, rbac: { aggregate: false } });
+    assert.match(text, /admissionPolicy\.enabled +WARNING: whoever may create Sweeps starts Pods/);
+    assert.match(text, /rbac\.aggregate +only administrators may create Sweeps/);
+    assert.match(text, /`release: <its release>`/);
+  });
+});

@@ -1,0 +1,346 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { suite, test } from 'node:test';
+import { parse } from 'yaml';
+import {
+  at,
+  CHART,
+  find,
+  HELMS,
+  helm,
+  listAt,
+  namesOf,
+  podsOf,
+  type Rendered,
+  render,
+  SKIP,
+  type Values,
+} from './helm.ts';
+
+const DIGEST = `sha256:${'0a'.repeat(32)}`;
+const MONITORING = [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } } }];
+
+const argsOf = (objects: readonly Rendered[]) =>
+  listAt(controllerOf(objects), 'spec', 'template', 'spec', 'containers', 0, 'args') as string[];
+const controllerOf = (objects: readonly Rendered[]) => objects.find(({ kind }) => kind === 'Deployment') as Rendered;
+const imagesOf = (objects: readonly Rendered[]) => [
+  ...podsOf(objects).flatMap(({ pod }) => listAt(pod, 'containers').map((each) => at(each, 'image'))),
+  argsOf(objects)
+    .find((each) => each.startsWith('--trainer-image='))
+    ?.split('=')[1],
+];
+const kinds = (objects: readonly Rendered[], kind: string) => namesOf(objects.filter((each) => each.kind === kind));
+
+/** What each set of values makes of the objects. */
+const CASES: Readonly<Record<string, { values: Values; want: (objects: readonly Rendered[]) => void }>> = {
+  'the defaults are one controller that watches its own namespace, and what it needs': {
+    values: {},
+    want: (objects) => {
+      assert.deepEqual(namesOf(objects), [
+        'ClusterRole cnn-sweep-admin.cnn-sweep',
+        'ClusterRole cnn-sweep-edit.cnn-sweep',
+        'ClusterRole cnn-sweep-view.cnn-sweep',
+        'CustomResourceDefinition sweeps.cnn-sweep.dev',
+        'CustomResourceDefinition trialresultslices.cnn-sweep.dev',
+        'Deployment cnn-sweep/cnn-sweep-controller',
+        'NetworkPolicy cnn-sweep/cnn-sweep-controller',
+        'NetworkPolicy cnn-sweep/cnn-sweep-default-deny',
+        'NetworkPolicy cnn-sweep/cnn-sweep-test',
+        'NetworkPolicy cnn-sweep/cnn-sweep-trainer',
+        'Pod cnn-sweep/cnn-sweep-test',
+        'Role cnn-sweep/cnn-sweep-controller',
+        'Role cnn-sweep/cnn-sweep-controller-lease',
+        'Role cnn-sweep/cnn-sweep-test-lease',
+        'Role cnn-sweep/cnn-sweep-test-sweep',
+        'RoleBinding cnn-sweep/cnn-sweep-controller',
+        'RoleBinding cnn-sweep/cnn-sweep-controller-lease',
+        'RoleBinding cnn-sweep/cnn-sweep-test-lease',
+        'RoleBinding cnn-sweep/cnn-sweep-test-sweep',
+        'Service cnn-sweep/cnn-sweep-controller',
+        'ServiceAccount cnn-sweep/cnn-sweep-controller',
+        'ServiceAccount cnn-sweep/cnn-sweep-test',
+        'ServiceAccount cnn-sweep/cnn-sweep-trainer',
+        'ValidatingAdmissionPolicy cnn-sweep-author.cnn-sweep',
+        'ValidatingAdmissionPolicyBinding cnn-sweep-author.cnn-sweep',
+      ]);
+      assert.deepEqual(argsOf(objects), [
+        '--namespaces=cnn-sweep',
+        '--leader-elect',
+        '--lease-namespace=cnn-sweep',
+        '--lease-name=cnn-sweep-controller',
+        '--identity=$(POD_NAME)',
+        '--trainer-image=cnn-sweep-trainer:0.1.0',
+        '--trainer-pull-policy=IfNotPresent',
+        '--trainer-service-account=cnn-sweep-trainer',
+        '--port=9090',
+      ]);
+      assert.deepEqual(imagesOf(objects), ['cnn-sweep:0.1.0', 'cnn-sweep:0.1.0', 'cnn-sweep-trainer:0.1.0']);
+    },
+  },
+  'a registry for all images replaces that of each, the trainer’s too': {
+    values: {
+      global: { imageRegistry: 'registry.test:5000/mirror/' },
+      image: { registry: 'one.test', tag: '1' },
+      trainer: { image: { registry: 'two.test', repository: 'team/trainer', tag: '2' } },
+    },
+    want: (objects) =>
+      assert.deepEqual(imagesOf(objects), [
+        'registry.test:5000/mirror/cnn-sweep:1',
+        'registry.test:5000/mirror/cnn-sweep:1',
+        'registry.test:5000/mirror/team/trainer:2',
+      ]),
+  },
+  'a digest goes before the tag': {
+    values: {
+      image: { registry: 'one.test', tag: '1', digest: DIGEST },
+      trainer: { image: { digest: DIGEST, pullPolicy: 'Always' } },
+    },
+    want: (objects) => {
+      assert.deepEqual(imagesOf(objects), [
+        `one.test/cnn-sweep@${DIGEST}`,
+        `one.test/cnn-sweep@${DIGEST}`,
+        `cnn-sweep-trainer@${DIGEST}`,
+      ]);
+      assert.ok(argsOf(objects).includes('--trainer-pull-policy=Always'));
+    },
+  },
+  'pull secrets are on our Pods and on the trainers’ ServiceAccounts': {
+    values: { global: { imagePullSecrets: [{ name: 'pull' }] }, watchNamespaces: ['a', 'b'] },
+    want: (objects) => {
+      for (const { pod } of podsOf(objects)) assert.deepEqual(at(pod, 'imagePullSecrets'), [{ name: 'pull' }]);
+      for (const namespace of ['a', 'b']) {
+        const account = find(objects, 'ServiceAccount', 'cnn-sweep-trainer', namespace);
+        assert.deepEqual(account.imagePullSecrets, [{ name: 'pull' }]);
+        assert.equal(account.automountServiceAccountToken, false);
+      }
+    },
+  },
+  'each watched namespace gets the controller’s rights, the trainers’ account and their network policy; the own one the lease alone':
+    {
+      values: { watchNamespaces: ['a', 'b'] },
+      want: (objects) => {
+        assert.equal(argsOf(objects)[0], '--namespaces=a,b');
+        assert.deepEqual(
+          kinds(objects, 'Role').filter((name) => name.includes('controller')),
+          ['Role a/cnn-sweep-controller', 'Role b/cnn-sweep-controller', 'Role cnn-sweep/cnn-sweep-controller-lease'],
+        );
+        assert.deepEqual(
+          kinds(objects, 'ServiceAccount').filter((name) => name.includes('trainer')),
+          ['ServiceAccount a/cnn-sweep-trainer', 'ServiceAccount b/cnn-sweep-trainer'],
+        );
+        assert.deepEqual(
+          kinds(objects, 'NetworkPolicy').filter((name) => name.includes('trainer')),
+          ['NetworkPolicy a/cnn-sweep-trainer', 'NetworkPolicy b/cnn-sweep-trainer'],
+        );
+        const binding = find(objects, 'RoleBinding', 'cnn-sweep-controller', 'a');
+        assert.deepEqual(binding.subjects, [
+          { kind: 'ServiceAccount', name: 'cnn-sweep-controller', namespace: 'cnn-sweep' },
+        ]);
+        assert.ok(!JSON.stringify(objects).includes('ClusterRoleBinding'));
+      },
+    },
+  'all namespaces mean a ClusterRole, and the account that every namespace has': {
+    values: { watchNamespaces: ['*'] },
+    want: (objects) => {
+      assert.equal(argsOf(objects)[0], '--namespaces=*');
+      assert.ok(argsOf(objects).includes('--trainer-service-account=default'));
+      assert.deepEqual(kinds(objects, 'ClusterRoleBinding'), ['ClusterRoleBinding cnn-sweep-controller.cnn-sweep']);
+      assert.deepEqual(
+        kinds(objects, 'Role').filter((name) => name.includes('controller')),
+        ['Role cnn-sweep/cnn-sweep-controller-lease'],
+      );
+      assert.ok(!namesOf(objects).some((name) => name.startsWith('ServiceAccount') && name.includes('trainer')));
+      const policy = find(objects, 'ValidatingAdmissionPolicy', 'cnn-sweep-author.cnn-sweep');
+      assert.equal(at(policy, 'spec', 'matchConstraints', 'namespaceSelector'), undefined);
+    },
+  },
+  'two replicas come with a budget that never blocks a drain, and rather on different nodes': {
+    values: { controller: { replicas: 2 } },
+    want: (objects) => {
+      const budget = find(objects, 'PodDisruptionBudget', 'cnn-sweep-controller');
+      assert.equal(at(budget, 'spec', 'maxUnavailable'), 1);
+      assert.equal(at(budget, 'spec', 'unhealthyPodEvictionPolicy'), 'AlwaysAllow');
+      assert.ok(at(controllerOf(objects), 'spec', 'template', 'spec', 'affinity', 'podAntiAffinity'));
+    },
+  },
+  'without a lease the controller stops before the next starts, and has no right on leases': {
+    values: { controller: { leaderElection: { enabled: false } } },
+    want: (objects) => {
+      assert.deepEqual(at(controllerOf(objects), 'spec', 'strategy'), { type: 'Recreate' });
+      assert.ok(argsOf(objects).includes('--no-leader-elect'));
+      assert.ok(!argsOf(objects).some((each) => each.startsWith('--lease') || each.startsWith('--leader')));
+      assert.ok(!JSON.stringify(objects).includes('leases'));
+    },
+  },
+  'Kueue is a flag and rights on its queues and workloads': {
+    values: { kueue: { enabled: true } },
+    want: (objects) => {
+      assert.ok(argsOf(objects).includes('--kueue'));
+      const rules = listAt(find(objects, 'Role', 'cnn-sweep-controller'), 'rules');
+      assert.deepEqual(rules.slice(-2), [
+        { apiGroups: ['kueue.x-k8s.io'], resources: ['localqueues'], verbs: ['get'] },
+        { apiGroups: ['kueue.x-k8s.io'], resources: ['workloads'], verbs: ['list', 'watch'] },
+      ]);
+    },
+  },
+  'each part can be left out': {
+    values: {
+      crds: { install: false },
+      rbac: { create: false, aggregate: false },
+      admissionPolicy: { enabled: false },
+      networkPolicy: { enabled: false },
+      controller: { serviceAccount: { create: false, name: 'mine' } },
+      trainer: { serviceAccount: { create: false, name: 'trainers' } },
+      tests: { serviceAccount: { create: false, name: 'mine' } },
+    },
+    want: (objects) => {
+      assert.deepEqual(namesOf(objects), [
+        'Deployment cnn-sweep/cnn-sweep-controller',
+        'Pod cnn-sweep/cnn-sweep-test',
+        'Service cnn-sweep/cnn-sweep-controller',
+      ]);
+      for (const { pod } of podsOf(objects)) assert.equal(at(pod, 'serviceAccountName'), 'mine');
+      assert.ok(argsOf(objects).includes('--trainer-service-account=trainers'));
+    },
+  },
+  'kinds that are not kept go with the release': {
+    values: { crds: { keep: false } },
+    want: (objects) => assert.ok(!JSON.stringify(objects).includes('resource-policy')),
+  },
+  'a monitor finds what has a port for metrics, and only those who are named may read it': {
+    values: {
+      metrics: { serviceMonitor: { enabled: true, labels: { release: 'prometheus' }, interval: '15s' } },
+      networkPolicy: { scrapeFrom: MONITORING },
+    },
+    want: (objects) => {
+      const monitor = find(objects, 'ServiceMonitor', 'cnn-sweep');
+      assert.equal(monitor.metadata.labels?.release, 'prometheus');
+      assert.deepEqual(at(monitor, 'spec', 'endpoints'), [{ port: 'metrics', interval: '15s' }]);
+      const from = listAt(find(objects, 'NetworkPolicy', 'cnn-sweep-controller'), 'spec', 'ingress', 0, 'from');
+      assert.equal(from.length, 2);
+      assert.deepEqual(from[1], MONITORING[0]);
+    },
+  },
+  'a monitor of Pods looks at the same port': {
+    values: { metrics: { podMonitor: { enabled: true } }, networkPolicy: { enabled: false } },
+    want: (objects) =>
+      assert.deepEqual(at(find(objects, 'PodMonitor', 'cnn-sweep'), 'spec', 'podMetricsEndpoints'), [
+        { port: 'metrics', interval: '30s' },
+      ]),
+  },
+  'what a component is given reaches its Pods, and its selector stays': {
+    values: {
+      controller: {
+        nodeSelector: { disk: 'ssd' },
+        tolerations: [{ key: 'a', operator: 'Exists' }],
+        affinity: { nodeAffinity: {} },
+        topologySpreadConstraints: [{ maxSkew: 1, topologyKey: 'zone', whenUnsatisfiable: 'ScheduleAnyway' }],
+        priorityClassName: 'high',
+        podLabels: { team: 'a', 'app.kubernetes.io/name': 'not-ours' },
+        podAnnotations: { note: 'b' },
+        extraEnv: [{ name: 'HTTPS_PROXY', value: 'http://proxy.test' }],
+        extraArgs: ['--resync-seconds=60'],
+        resources: { limits: { memory: '1Gi' } },
+        serviceAccount: { annotations: { role: 'c' } },
+      },
+    },
+    want: (objects) => {
+      const template = at(controllerOf(objects), 'spec', 'template');
+      assert.equal(at(template, 'spec', 'nodeSelector', 'disk'), 'ssd');
+      assert.equal(at(template, 'spec', 'tolerations', 0, 'key'), 'a');
+      assert.deepEqual(at(template, 'spec', 'affinity'), { nodeAffinity: {} });
+      assert.equal(at(template, 'spec', 'topologySpreadConstraints', 0, 'topologyKey'), 'zone');
+      assert.equal(at(template, 'spec', 'priorityClassName'), 'high');
+      assert.equal(at(template, 'metadata', 'labels', 'team'), 'a');
+      assert.equal(at(template, 'metadata', 'labels', 'app.kubernetes.io/name'), 'cnn-sweep');
+      assert.deepEqual(at(template, 'metadata', 'annotations'), { note: 'b' });
+      assert.equal(at(template, 'spec', 'containers', 0, 'env', 1, 'name'), 'HTTPS_PROXY');
+      assert.equal(at(template, 'spec', 'containers', 0, 'resources', 'limits', 'memory'), '1Gi');
+      assert.equal(argsOf(objects).at(-1), '--resync-seconds=60');
+      assert.deepEqual(find(objects, 'ServiceAccount', 'cnn-sweep-controller').metadata.annotations, { role: 'c' });
+    },
+  },
+  'objects of one’s own may use the release’s names': {
+    values: {
+      extraObjects: [
+        { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: '{{ .Release.Name }}-mapping' } },
+        'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: "{{ .Release.Name }}-text"}',
+      ],
+    },
+    want: (objects) =>
+      assert.deepEqual(kinds(objects, 'ConfigMap'), ['ConfigMap cnn-sweep-mapping', 'ConfigMap cnn-sweep-text']),
+  },
+  'a test that trains may read and delete its Sweep': {
+    values: { tests: { sweep: true } },
+    want: (objects) => {
+      const rules = listAt(find(objects, 'Role', 'cnn-sweep-test-sweep'), 'rules');
+      assert.deepEqual(at(rules, 0, 'verbs'), ['create', 'get', 'delete']);
+      assert.deepEqual(
+        listAt(find(objects, 'Pod', 'cnn-sweep-test'), 'spec', 'containers', 0, 'args').at(-1),
+        '--sweep',
+      );
+    },
+  },
+};
+
+suite('the chart, rendered by Helm', { skip: SKIP, concurrency: 2 }, () => {
+  for (const [sentence, { values, want }] of Object.entries(CASES)) {
+    test(sentence, async () => {
+      const [first, second] = [await render(values, { program: 'helm' }), await render(values, { program: 'helm4' })];
+      want(first);
+      assert.deepEqual(second, first, 'Helm 3 and 4 differ');
+    });
+  }
+
+  test('a selector never changes with the values or the version, and finds the Pods of its component', async () => {
+    for (const { values } of Object.values(CASES)) {
+      const objects = await render(values);
+      const selector = at(controllerOf(objects), 'spec', 'selector', 'matchLabels');
+      assert.deepEqual(selector, {
+        'app.kubernetes.io/name': 'cnn-sweep',
+        'app.kubernetes.io/instance': 'cnn-sweep',
+        'app.kubernetes.io/component': 'controller',
+      });
+      assert.deepEqual(at(find(objects, 'Service', 'cnn-sweep-controller'), 'spec', 'selector'), selector);
+    }
+  });
+
+  test('two releases in two namespaces have no name without a namespace in common, the kinds aside', async () => {
+    const values = { crds: { install: false }, watchNamespaces: ['*'] };
+    const clusterWide = async (release: string, namespace: string) =>
+      namesOf((await render(values, { release, namespace })).filter(({ metadata }) => !metadata.namespace));
+    const one = await clusterWide('cnn-sweep', 'a');
+    const two = await clusterWide('cnn-sweep', 'b');
+    assert.equal(one.length, 7);
+    assert.deepEqual(
+      one.filter((name) => two.includes(name)),
+      [],
+    );
+  });
+
+  test('a release may be called anything that Helm allows', async () => {
+    const names = async (release: string) => controllerOf(await render({}, { release })).metadata.name;
+    assert.equal(await names('team.a'), 'team-a-cnn-sweep-controller');
+    assert.equal(await names('my-cnn-sweep'), 'my-cnn-sweep-controller');
+    assert.ok((await names('x'.repeat(53))).length <= 63);
+  });
+
+  for (const program of HELMS) {
+    test(`${program} lint --strict finds nothing`, async () => {
+      assert.match(await helm(program, ['lint', '--strict', CHART]), /0 chart\(s\) failed/);
+    });
+  }
+
+  test('the chart says which images it uses, and its versions are those of the package', async () => {
+    const chart: unknown = parse(await readFile(path.join(CHART, 'Chart.yaml'), 'utf8'));
+    const images = parse(String(at(chart, 'annotations', 'artifacthub.io/images'))) as { image: string }[];
+    assert.deepEqual(
+      images.map(({ image }) => image),
+      [...new Set(imagesOf(await render()))],
+    );
+    const { version } = JSON.parse(await readFile(path.join(CHART, '../package.json'), 'utf8')) as { version: string };
+    assert.equal(at(chart, 'appVersion'), version);
+    assert.equal(at(chart, 'version'), version);
+  });
+});
