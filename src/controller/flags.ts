@@ -19,25 +19,26 @@ export interface Flags {
   readonly deleteDelayMs: number;
 }
 
-const text = (preset?: string) => ({ type: 'string', ...(preset !== undefined && { default: preset }) }) as const;
+const text = { type: 'string' } as const;
+const preset = (value: string) => ({ type: 'string', default: value }) as const;
 
 const OPTIONS = {
-  namespaces: text(),
+  namespaces: text,
   'no-leader-elect': { type: 'boolean', default: false },
-  'lease-name': text('cnn-sweep-controller'),
-  'lease-namespace': text(),
-  identity: text(),
-  'lease-seconds': text('15'),
-  'renew-seconds': text('10'),
-  'retry-seconds': text('2'),
-  'trainer-image': text(),
-  'trainer-pull-policy': text('IfNotPresent'),
-  'trainer-service-account': text('cnn-sweep-trainer'),
-  'trainer-limits': text('{}'),
-  'trainer-requests': text('{}'),
-  host: text('0.0.0.0'),
-  port: text('9090'),
-  'delete-delay-seconds': text('30'),
+  'lease-name': preset('cnn-sweep-controller'),
+  'lease-namespace': text,
+  identity: text,
+  'lease-seconds': preset('15'),
+  'renew-seconds': preset('10'),
+  'retry-seconds': preset('2'),
+  'trainer-image': text,
+  'trainer-pull-policy': preset('IfNotPresent'),
+  'trainer-service-account': preset('cnn-sweep-trainer'),
+  'trainer-limits': preset('{}'),
+  'trainer-requests': preset('{}'),
+  host: preset('0.0.0.0'),
+  port: preset('9090'),
+  'delete-delay-seconds': preset('30'),
 } as const;
 
 const PULL_POLICIES = ['Always', 'IfNotPresent', 'Never'] as const;

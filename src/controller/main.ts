@@ -2,7 +2,8 @@
 // Exit codes: 0 told to stop, 1 the lease was lost or something failed for good, 2 bad flags.
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import { namespaceOf, openCluster, openWire, readKubeConfig } from '../shared/cluster.ts';
+import { openCluster } from '../shared/calls.ts';
+import { namespaceOf, openWire, readKubeConfig } from '../shared/cluster.ts';
 import { openLog } from '../shared/log.ts';
 import { buildOps } from '../shared/ops.ts';
 import { VERSION } from '../shared/package.ts';
