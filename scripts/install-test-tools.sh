@@ -1,10 +1,16 @@
 #!/bin/sh
-# What some tests need beside Node.js: a browser (report, dashboard) and a terminal (live table).
-# Root on Debian gets what is missing, quietly. Elsewhere one line says which tests need what: they are skipped.
+# What some tests need beside Node.js: a browser (report, dashboard), a terminal (live table), and what a cluster's node and the
+# images for it are made with. Root on Debian gets what is missing, quietly. Elsewhere one line says which tests need what: they
+# are skipped.
 set -eu
 
+PATH=$PATH:/usr/sbin:/sbin
 missing=''
-command -v tmux >/dev/null 2>&1 || missing="$missing tmux"
+for tool in tmux buildah debootstrap containerd runc iptables; do
+  command -v "$tool" >/dev/null 2>&1 || missing="$missing $tool"
+done
+command -v ip >/dev/null 2>&1 || missing="$missing iproute2"
+[ -x /usr/lib/cni/bridge ] || [ -x /opt/cni/bin/bridge ] || missing="$missing containernetworking-plugins"
 command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 ||
   command -v google-chrome-stable >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 || missing="$missing chromium"
 [ -n "$missing" ] || exit 0
@@ -20,5 +26,5 @@ if [ "$(id -u)" = 0 ] && [ -f /etc/debian_version ] && command -v apt-get >/dev/
   tail -n 5 "$log" >&2
   rm -f "$log"
 fi
-echo "not installed:$missing; tests of the live table need tmux, tests of the report and the dashboard Chromium: they are skipped" >&2
+echo "not installed:$missing; tests of the live table need tmux, of the report and the dashboard Chromium, of a cluster the others: they are skipped" >&2
 [ "${CI:-}" != true ]
