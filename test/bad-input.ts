@@ -597,6 +597,14 @@ export const BAD_INPUT: readonly BadInput[] = [
   },
   {
     id: 'B25',
+    sentence: 'a number beyond 64 bits',
+    change: { 'spec.trainer.resources.limits.memory': 1e20 },
+    want: ['spec.trainer.resources.limits.memory: 100000000000000000000: expected a whole number or text, as "500m"'],
+    api: 'schema',
+    path: 'spec.trainer.resources.limits.memory',
+  },
+  {
+    id: 'B25',
     sentence: 'a resource that Kubernetes does not know',
     change: { 'spec.trainer.resources.limits.gpu': 1 },
     want: ['spec.trainer.resources.limits.gpu: unknown resource; did you mean "nvidia.com/gpu"?'],

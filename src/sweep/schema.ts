@@ -124,9 +124,12 @@ export const SelectionSchema = Type.Object(
   { ...closed, default: {}, description: 'How the best model is chosen.' },
 );
 
+/** The last double below 2^63: the API server takes a larger number for no integer. */
+const LARGEST_INTEGER = 2 ** 63 - 1024;
+
 /** A Kubernetes quantity as people write it: `1`, `"500m"`, `4Gi`. */
 const Quantity = Type.Unsafe<string | number>({
-  anyOf: [{ type: 'integer' }, { type: 'string' }],
+  anyOf: [{ type: 'integer', maximum: LARGEST_INTEGER }, { type: 'string' }],
   'x-kubernetes-int-or-string': true,
 });
 
@@ -181,8 +184,9 @@ export const TrainerSchema = Type.Object(
     ),
     runtimeClassName: Type.Optional(text(253, 'Runtime class, often nvidia.')),
     priorityClassName: Type.Optional(text(253, 'Priority class of the Pods.')),
-    queueName: Type.Optional(text(253, 'Kueue LocalQueue; sets the label on each Job.')),
-    kueuePriorityClass: Type.Optional(text(253, 'Kueue WorkloadPriorityClass.')),
+    // Values of labels: no longer than those.
+    queueName: Type.Optional(text(63, 'Kueue LocalQueue; sets the label on each Job.')),
+    kueuePriorityClass: Type.Optional(text(63, 'Kueue WorkloadPriorityClass; a label likewise.')),
     maxExecSeconds: Type.Optional(integer(1, THIRTY_DAYS, 'Kueue’s limit on the running time of a Job.')),
     dataClaim: Type.Optional(text(253, 'PersistentVolumeClaim with the data set, mounted read-only.')),
     startDeadlineSeconds: integer(1, THIRTY_DAYS, 'A scheduled Pod that has not started by then fails.', 900),
