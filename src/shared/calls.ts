@@ -97,7 +97,9 @@ export interface Cluster {
     records: readonly unknown[],
     options?: CallOptions,
   ): Promise<Written<SliceObject>>;
-  /** Makes the status ours by server-side apply: what we no longer name goes. Never of a Sweep of another UID. */
+  /** Makes the status of the Sweep as it was read ours, by server-side apply: what we no longer name goes. The version is the
+   * only guard against a Sweep that was created again: so it is a conflict after any change, our own last status included.
+   */
   applySweepStatus(sweep: KubernetesObject, status: unknown, options?: CallOptions): Promise<Written<SweepObject>>;
 
   /** For what has no call of its own. @throws ApiError */
@@ -219,13 +221,17 @@ export function openCluster(wire: Wire, options: RequesterOptions = {}): Cluster
         ],
         ...options,
       }),
-    applySweepStatus: ({ metadata: { namespace, name, uid } }, status, options) =>
+    applySweepStatus: ({ metadata: { namespace, name, resourceVersion } }, status, options) =>
       write({
         method: 'PATCH',
         path: pathOf(SWEEPS, { namespace, name, subresource: 'status' }),
         query: { fieldManager: FIELD_MANAGER, force: true },
         contentType: 'application/apply-patch+yaml', // JSON is YAML
-        body: { apiVersion: SWEEPS.apiVersion, kind: SWEEPS.kind, metadata: { namespace, name, uid }, status },
+        body: {
+          ...{ apiVersion: SWEEPS.apiVersion, kind: SWEEPS.kind, status },
+          // The API server looks at no UID here (tried), and would give a Sweep that was created again the status of the old one.
+          metadata: { namespace, name, resourceVersion },
+        },
         ...options,
       }),
     request: requester.request,

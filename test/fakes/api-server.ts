@@ -171,8 +171,11 @@ export class FakeApiServer {
 
   #watch({ client, plural, namespace, query }: Route, signal: AbortSignal): WireResponse {
     const from = Number(query.get('resourceVersion'));
-    if (from < this.store.compacted) throw new Refusal(410, 'Expired', `too old resource version: ${from}`);
     const watch = new Watch({ client, plural, namespace, select: selectorOf(query) }, signal);
+    if (from < this.store.compacted) {
+      watch.fail(410, 'Expired'); // as the real one: the answer is 200
+      return { status: 200, headers: {}, body: watch.stream };
+    }
     this.#watches.add(watch);
     for (const event of this.store.eventsAfter(from)) watch.offer(event);
     const stopListening = this.store.onEvent((event) => watch.offer(event));

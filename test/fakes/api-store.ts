@@ -146,6 +146,8 @@ export class ApiStore {
 
   /** Replaces all but the status. @throws Refusal 409 for another version or UID than the stored one */
   replace(where: Where, object: JsonObject): Stored {
+    // Of a Lease a PUT is a create where there is none, whatever version it names.
+    if (where.plural === 'leases' && !this.#objects.has(keyOf(where))) return this.create(where, object);
     const stored = this.get(where);
     const given = isObject(object.metadata) ? object.metadata : {};
     if (given.resourceVersion !== undefined && given.resourceVersion !== stored.metadata.resourceVersion) {
@@ -178,9 +180,9 @@ export class ApiStore {
 
   applyStatus(where: Where, object: JsonObject): Stored {
     const stored = this.get(where);
-    const { uid } = isObject(object.metadata) ? object.metadata : {};
-    if (uid !== undefined && uid !== stored.metadata.uid) {
-      throw new Refusal(409, 'Conflict', `${where.plural} "${where.name}": another UID`);
+    const { resourceVersion } = isObject(object.metadata) ? object.metadata : {};
+    if (resourceVersion !== undefined && resourceVersion !== stored.metadata.resourceVersion) {
+      throw new Refusal(409, 'Conflict', `${where.plural} "${where.name}": the object has been modified`);
     }
     const applied = object.status ?? {};
     const status = apply(stored.status, applied, this.#applied.get(stored.metadata.uid));
