@@ -24,22 +24,19 @@ type Spec = Partial<Omit<Sweep['spec'], 'trainer' | 'training'>> & {
   readonly epochs?: number;
 };
 
-/** A Sweep object of that many trials, which differ in their seeds. */
+/** A Sweep object of that many trials, which differ in their seeds. @param trials beyond 4,096 a multiple of 2,500 */
 export function makeSweepObject(trials = 5, { trainer, epochs = 5, ...spec }: Spec = {}): SweepObject {
-  const rows = Math.ceil(trials / 64);
-  const seeds = (from: number) => Array.from({ length: Math.min(64, trials - from) }, (_, at) => from + at);
-  // A grid has at most 64 values an axis and a sweep at most 64 grids: beyond, an axis of batch sizes multiplies.
-  const grid =
-    rows <= 64
-      ? Array.from({ length: rows }, (_, row) => makeGrid({ seed: seeds(64 * row) }))
-      : [
-          makeGrid({
-            seed: seeds(0),
-            batchSize: Array.from({ length: 25 }, (_, at) => at + 1),
-            depth: [1],
-            learningRate: Array.from({ length: Math.ceil(trials / 1600) }, (_, at) => (at + 1) / 1000),
-          }),
-        ];
+  const numbers = (length: number, from = 0) => Array.from({ length }, (_, at) => from + at);
+  // A grid has at most 64 values an axis and a sweep at most 64 grids: beyond, other axes multiply.
+  const large = {
+    seed: numbers(50),
+    batchSize: numbers(50, 1),
+    learningRate: numbers(trials / 2500, 1).map((n) => n / 1000),
+  };
+  const rows = numbers(Math.ceil(trials / 64)).map((row) =>
+    makeGrid({ seed: numbers(Math.min(64, trials - 64 * row), 64 * row) }),
+  );
+  const grid = rows.length <= 64 ? rows : [makeGrid(large)];
   const base = makeSweep({ grid });
   return {
     metadata: {
