@@ -132,17 +132,31 @@ function headline(view: RunView, { name, backend, parallelism }: RunTitle, secon
 
 const SEPARATOR = ' · ';
 
-function columnsOf({ epochsPlanned }: RunView): Column<TrialView>[] {
+/** One less than elsewhere, so that 60 columns hold the finding too. */
+const LEAST_NAME = NETWORK_CELLS - 1;
+
+/** The widest that each column gets to show in a run, so that none comes, goes or moves while it runs. */
+function columnsOf({ epochsPlanned, trials, nameCells }: RunView): Column<TrialView>[] {
+  const right = { align: 'right' } as const;
+  const indexCells = String(trials.length - 1).length;
+  const epochCells = `${epochsPlanned}.0/${epochsPlanned}`.length;
   return [
-    { title: 'trial', value: ({ trial }) => String(trial.trial), align: 'right' },
-    { title: 'network', value: ({ trial }) => trial.name, flexible: NETWORK_CELLS },
-    { title: 'epoch', value: (row) => epochOf(row, epochsPlanned), align: 'right' },
-    { title: 'train loss', value: ({ figures }) => lossOf(figures?.trainLoss), align: 'right', drop: 5, luxury: true },
-    { title: 'val. loss', value: ({ figures }) => lossOf(figures?.validationLoss), align: 'right', drop: 1 },
-    { title: 'gap', value: ({ figures }) => gapOf(figures), align: 'right', drop: 4 },
-    { title: 'finding', value: stateOf, drop: 2 },
-    { title: 'images/s', value: speedOf, align: 'right', drop: 3 },
-    { title: 'left', value: (row) => timeLeftOf(row, epochsPlanned), align: 'right', drop: 6, luxury: true },
+    { title: 'trial', value: ({ trial }) => String(trial.trial), ...right, least: indexCells },
+    { title: 'network', value: ({ trial }) => trial.name, flexible: LEAST_NAME, least: nameCells },
+    { title: 'epoch', value: (row) => epochOf(row, epochsPlanned), ...right, least: epochCells },
+    { title: 'train loss', value: ({ figures }) => lossOf(figures?.trainLoss), ...right, drop: 5, luxury: true },
+    { title: 'val. loss', value: ({ figures }) => lossOf(figures?.validationLoss), ...right, drop: 1 },
+    { title: 'gap', value: ({ figures }) => gapOf(figures), ...right, drop: 4, least: '-9.9 points'.length },
+    { title: 'finding', value: stateOf, drop: 2, least: 'StillImproving'.length },
+    { title: 'images/s', value: speedOf, ...right, drop: 3 },
+    {
+      title: 'left',
+      value: (row) => timeLeftOf(row, epochsPlanned),
+      ...right,
+      drop: 6,
+      luxury: true,
+      least: '9:59:59'.length,
+    },
   ];
 }
 

@@ -1,3 +1,4 @@
+import stringWidth from 'string-width';
 import type { RunEvent, SealedResult } from '../local/engine.ts';
 import { formatLoss } from '../sweep/figures.ts';
 import { type FindingName, findingOf, points } from '../sweep/finding.ts';
@@ -28,6 +29,8 @@ export interface RunView {
   readonly epochsPlanned: number;
   readonly selection: Selection;
   readonly trials: readonly TrialView[];
+  /** Of the widest name among all trials, in character cells. */
+  readonly nameCells: number;
   readonly notes: readonly string[];
   /** Nothing new starts any more. */
   readonly stopping: boolean;
@@ -52,7 +55,8 @@ export function emptyView({ spec }: Sweep, trials: readonly Trial[], wanted?: Re
   const phaseOf = ({ trial }: Trial) => (!wanted || wanted.has(trial) ? 'waiting' : 'later');
   const rows = trials.map((trial) => ({ ...row, trial, phase: phaseOf(trial) }) as const);
   const { training, selection } = spec;
-  return { epochsPlanned: training.epochs, selection, trials: rows, notes: [], stopping: spec.suspend };
+  const nameCells = trials.reduce((most, { name }) => Math.max(most, stringWidth(name)), 0);
+  return { epochsPlanned: training.epochs, selection, trials: rows, nameCells, notes: [], stopping: spec.suspend };
 }
 
 /** The view after an event. Pure. */

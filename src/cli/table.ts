@@ -9,6 +9,8 @@ export interface Column<Row> {
   readonly value: (row: Row) => string;
   readonly align?: 'left' | 'right';
   readonly drop?: number;
+  /** As wide at least, in cells, whatever the rows say: columns of a table that is drawn again and again should not move. */
+  readonly least?: number;
   /** Goes before anything is cut. */
   readonly luxury?: boolean;
   /** May be cut with an ellipsis, to no fewer cells than this. */
@@ -23,7 +25,9 @@ const GAP = '  ';
  */
 export function layOut<Row>(columns: readonly Column<Row>[], rows: readonly Row[], width: number): string[] {
   const cells = columns.map((column) => [column.title, ...rows.map((row) => plain(column.value(row)))]);
-  const natural = cells.map((texts) => texts.reduce((most, text) => Math.max(most, stringWidth(text)), 0));
+  const natural = cells.map((texts, at) =>
+    texts.reduce((most, text) => Math.max(most, stringWidth(text)), columns[at]?.least ?? 0),
+  );
   const shown = columnsThatFit(columns, natural, width);
   const widths = shareOut(columns, natural, shown, width);
   return [...Array(rows.length + 1).keys()].map((line) => {

@@ -100,6 +100,27 @@ describe('a frame of the live table', () => {
     );
   });
 
+  test('has the same columns in the same places from the first event to the last, in any width', () => {
+    const events = [
+      study.opened([0]),
+      study.started(1),
+      study.progress(1),
+      study.measured(1, 1),
+      study.measured(1, 15),
+      study.recorded(1),
+      { kind: 'retrying', trial: 7, attempt: 1, reason: 'signal SIGKILL', delayMs: 1000 },
+      ...[2, 3, 4, 5, 6, 7, 8, 9].map((trial) => study.recorded(trial)),
+    ] as const;
+    const titlesOf = (view: RunView, width: number, height: number) => frame(view, width, height)[2];
+    for (let width = 20; width <= 140; width++) {
+      const views = events.map((_, at) => viewAfter(...events.slice(0, at + 1)));
+      for (const height of [9, 30]) {
+        const titles = new Set(views.map((view) => titlesOf(view, width, height)));
+        assert.equal(titles.size, 1, `${width} × ${height}:\n${[...titles].join('\n')}`);
+      }
+    }
+  });
+
   test('of a small window still shows a running trial', () => {
     assert.ok(frame(halfway, 80, 5).some((line) => line.includes('(6,16) relu max')));
   });

@@ -15,6 +15,11 @@ const titles = (lines: readonly string[]) => lines.filter((line) => line.startsW
 const rowsOf = (lines: readonly string[]) => lines.flatMap((line) => /^ +(\d) {2}\(/.exec(line)?.[1] ?? []).map(Number);
 const measured = (lines: readonly string[]) => lines.some((line) => /\d\.\d\/300 .*\d\.\d{3}/.test(line));
 
+const elapsed = (lines: readonly string[]) => {
+  const [, minutes, seconds] = /(\d+):(\d\d) elapsed/.exec(lines[0] ?? '') ?? [];
+  return 60 * Number(minutes) + Number(seconds);
+};
+
 /** Nothing of an earlier frame is left, nothing is torn. */
 function assertIntact(lines: readonly string[], columns: number, rows: number): void {
   const said = lines.join('\n');
@@ -52,11 +57,13 @@ describe('in a terminal', { skip: skipWithoutTmux }, () => {
     assertIntact(large, 200, 50);
 
     await terminal.type('C-c');
-    await terminal.until(
+    const told = await terminal.until(
       (lines) => lines.includes('interrupted: running trials finish and are saved; Ctrl-C again ends them at once'),
       'what Ctrl-C does',
     );
     assert.ok(await terminal.isAlternate());
+    // Two presses within a tenth of a second are one: the clock on the screen says when a second one is another.
+    await terminal.until((lines) => elapsed(lines) >= elapsed(told) + 2, 'two seconds later');
     await terminal.type('C-c');
     const end = await terminal.until((lines) => lines.includes('code 130'), 'the exit code');
     assert.equal(await terminal.isAlternate(), false);
