@@ -30,6 +30,7 @@ export function openLoopback(): Box {
 const INSIDE = '10.77.0.1';
 
 // The first process of the box: sets up its network, says that it is ready, and lives as long as somebody holds its input.
+// The network plugins name each Pod's namespace by a file in /run/netns, which would stay if it were the machine's.
 // A bridge carries the node's address, since some kernels have no dummy device; the other end of a veth pair is the machine's.
 const INIT = `
 set -e
@@ -39,6 +40,8 @@ ip addr add ${INSIDE}/24 dev eth0
 ip link set eth0 up
 ip route add default via 10.77.0.254
 echo 1 > /proc/sys/net/ipv4/ip_forward
+mkdir -p /run/netns
+mount -t tmpfs pods /run/netns
 mount --make-rshared /
 echo ready
 exec cat

@@ -1,9 +1,8 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { mkdtemp } from 'node:fs/promises';
 import { type Box, openLoopback, openNamespaces } from './box.ts';
 import { type ApiServer, type ControlPlanePart, PARTS, startControlPlane as startPlane } from './control-plane.ts';
 import { type FakeNodes, startFakeNodes } from './fake-nodes.ts';
+import { claimFolder, FOLDER_PREFIX, removeAbandoned, removeCluster } from './leftovers.ts';
 import { NODE_ADDRESS, NODE_PARTS, type RealNode, startNode } from './node.ts';
 import type { Part } from './part.ts';
 import { buildPrograms, type Module, programPath } from './programs.ts';
@@ -68,13 +67,15 @@ type OnStop = (stop: () => Promise<void>) => void;
 
 /** Gives `start` a folder; whatever happens, what was started is stopped, last things first, and the folder removed. */
 async function inFolder<C extends Cluster>(start: (folder: string, onStop: OnStop) => Promise<C>): Promise<C> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'cnn-sweep-cluster-'));
+  await removeAbandoned();
+  const folder = await mkdtemp(FOLDER_PREFIX);
+  await claimFolder(folder);
   const stops: (() => Promise<void>)[] = [];
   let stopping: Promise<void> | undefined;
   const stop = () => {
     stopping ??= (async () => {
       for (const each of stops.toReversed()) await each();
-      await rm(folder, { recursive: true, force: true, maxRetries: 10 });
+      await removeCluster(folder);
     })();
     return stopping;
   };

@@ -6,17 +6,20 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
+import { readEnvironment } from '../../src/shared/env.ts';
 import { VERSION } from '../../src/shared/package.ts';
 import { encodeAssignment } from '../../src/sweep/assignment.ts';
 import { decodeMeasurement } from '../../src/sweep/measurement.ts';
 import { decodeResult } from '../../src/sweep/result.ts';
 import { backendEnvironment } from '../../src/trainer/backend.ts';
+import { fetchDataset } from '../../src/trainer/dataset.ts';
 import { type Changes, makeAssignment } from '../trainer/builders.ts';
 import { type RunningContainer, startContainer } from './container.ts';
 import { buildImages, type ImageConfig, type ImageName, type Images, whyNoImages, withRootfs } from './images.ts';
 
 const run = promisify(execFile);
 const ANYBODY = 65_532;
+const { cacheFolder } = readEnvironment();
 
 const missing = await whyNoImages();
 const options = missing !== undefined && process.env.CI !== 'true' ? { skip: missing } : {};
@@ -105,7 +108,7 @@ describe('the images', { ...options, timeout: 1_800_000 }, () => {
     const log = () => path.join(folder, 'termination-log');
 
     /** Starts a trial as its Pod does: the paths, the mounts and the arguments are the Pod's. */
-    async function startTrial(subject: Subject, changes: Changes): Promise<RunningContainer> {
+    async function startTrial(subject: Subject, changes: Changes, claim?: string): Promise<RunningContainer> {
       const assignment = path.join(folder, 'assignment.json');
       await writeFile(assignment, encodeAssignment(makeAssignment(changes)));
       await writeFile(log(), '');
@@ -113,6 +116,7 @@ describe('the images', { ...options, timeout: 1_800_000 }, () => {
       const mounts = {
         '/etc/cnn-sweep/assignment.json': { source: assignment },
         '/dev/termination-log': { source: log(), writable: true },
+        ...(claim !== undefined && { '/data': { source: claim } }),
       };
       const files = ['--assignment', '/etc/cnn-sweep/assignment.json', '--result', '/dev/termination-log'];
       return startContainer({ ...subject, args: [...files, '--attempt-uid', 'pod'], mounts });
@@ -168,6 +172,18 @@ describe('the images', { ...options, timeout: 1_800_000 }, () => {
         const { code, stderr } = await (await startTrial(subject, { backend: 'gpu' })).ended;
         assert.equal(code, 2);
         assert.match(stderr.trimEnd().split('\n').at(-1) ?? '', /^backend gpu: TensorFlow sees no GPU; /);
+      });
+    });
+
+    test('takes the data sets of a claim that is mounted over its own, and computes as before', async () => {
+      await fetchDataset('mnist', { cacheFolder, log: () => undefined });
+      await using('trainer', async (subject) => {
+        const changes: Changes = { backend: 'native', training: { ...small.training, dataset: 'mnist' } };
+        const { code, stderr } = await (await startTrial(subject, changes, path.dirname(cacheFolder))).ended;
+        assert.deepEqual([code, stderr], [0, '']);
+        const { code: empty, stderr: words } = await (await startTrial(subject, changes, folder)).ended;
+        assert.equal(empty, 2);
+        assert.match(words, /^\/data\/cnn-sweep\/datasets\/mnist\/.*: expected \d+ bytes, found no file; .*\n$/);
       });
     });
 

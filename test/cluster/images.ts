@@ -14,7 +14,7 @@ const run = promisify(execFile);
 export interface BuiltImage {
   /** As a Pod names it; it is in no registry: `imagePullPolicy: Never`. */
   readonly name: string;
-  /** Path of an OCI archive; layers are not compressed, since it goes nowhere. */
+  /** Path of an OCI archive. */
   readonly archive: string;
 }
 
@@ -120,7 +120,9 @@ async function buildImage(image: ImageName, context: string, say: (line: string)
     await buildah(['bud', ...flags, '--file', file, ...tags, context], log);
     const partial = `${archive}.partial`;
     await rm(partial, { force: true });
-    await buildah(['push', '--disable-compression', name, `oci-archive:${partial}:${name}`], log);
+    // Compressed, since buildah cannot do otherwise in this format; and so it takes a tenth of gzip's time.
+    const format = ['--format', 'oci', '--compression-format', 'zstd'];
+    await buildah(['push', ...format, name, `oci-archive:${partial}:${name}`], log);
     await rename(partial, archive);
     await pruneArchives(image);
     say(`built image ${name} in ${Math.round((performance.now() - began) / 1000)} s`);
