@@ -19,7 +19,7 @@ import {
   type Values,
   valuesArgs,
 } from './helm.ts';
-import { shownSweeps } from './sweeps.ts';
+import { shownSweeps, sweepOfNotes } from './sweeps.ts';
 
 const HOME = 'cnn-sweep';
 const SWEEP = {
@@ -55,8 +55,9 @@ suite('on a real API server', { skip: SKIP, timeout: 300_000 }, () => {
     JSON.parse((await cluster.kubectl('get', ...args, '--output=json', '--ignore-not-found')) || 'null');
   const deployment = () => get('deployment', 'cnn-sweep-controller', '--namespace', HOME);
   const everything = async () => {
+    // Events come and go, and the API server keeps its own list of groups.
     const kinds = (await cluster.kubectl('api-resources', '--verbs=list', '--output=name')).trim().split('\n');
-    const names = kinds.filter((each) => !each.startsWith('events')).join(',');
+    const names = kinds.filter((each) => !/^(events|apiservices)\b/.test(each)).join(',');
     return sorted((await cluster.kubectl('get', names, '--all-namespaces', '--output=name')).trim().split('\n'));
   };
 
@@ -66,9 +67,10 @@ suite('on a real API server', { skip: SKIP, timeout: 300_000 }, () => {
 
       test('installs, also over kinds that an earlier release left', async () => {
         beforehand = await everything();
-        await run(program, `install ${CHART}`);
+        const said = await run(program, `install ${CHART}`);
         assert.equal(at(await deployment(), 'spec', 'replicas'), 1);
         await cluster.kubectl('wait', '--for=condition=Established', 'crd/sweeps.cnn-sweep.dev', '--timeout=30s');
+        await cluster.apply(JSON.stringify(sweepOfNotes(said)), '--dry-run=server', '--validate=strict');
         await cluster.apply(JSON.stringify(SWEEP));
       });
 
@@ -119,16 +121,21 @@ suite('on a real API server', { skip: SKIP, timeout: 300_000 }, () => {
               ],
         );
       });
+    });
+  }
 
-      test('installs from an archive, and takes over kinds that kubectl made', async () => {
-        await cluster.kubectl('delete', 'crd', 'sweeps.cnn-sweep.dev', 'trialresultslices.cnn-sweep.dev');
-        await cluster.kubectl('apply', '--server-side', '--filename', path.join(CHART, '../k8s/crds'));
-        await helm(program, ['package', CHART, '--destination', folder]);
-        await run(program, `install ${folder}/cnn-sweep-0.1.0.tgz`, ['--take-ownership']);
-        const crd = await get('crd', 'sweeps.cnn-sweep.dev');
-        assert.equal(at(crd, 'metadata', 'annotations', 'meta.helm.sh/release-name'), HOME);
-        await run(program, 'uninstall');
-      });
+  for (const program of HELMS) {
+    test(`installs from an archive, takes over kinds that kubectl made, and upgrades them (${program})`, async () => {
+      await cluster.kubectl('delete', 'crd', 'sweeps.cnn-sweep.dev', 'trialresultslices.cnn-sweep.dev');
+      await cluster.kubectl('apply', '--server-side', '--filename', path.join(CHART, '../k8s/crds'));
+      await helm(program, ['package', CHART, '--destination', folder]);
+      await run(program, `install ${folder}/cnn-sweep-0.1.0.tgz`, ['--take-ownership']);
+      const crd = await get('crd', 'sweeps.cnn-sweep.dev');
+      assert.equal(at(crd, 'metadata', 'annotations', 'meta.helm.sh/release-name'), HOME);
+      const next = path.join(folder, `${program}-next`);
+      if (program === 'helm4') await assert.rejects(run(program, `upgrade ${next}`), /conflict with "kubectl"/);
+      await run(program, `upgrade ${next}`, program === 'helm4' ? ['--force-conflicts'] : []);
+      await run(program, 'uninstall');
     });
   }
 

@@ -3,11 +3,11 @@ import { readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { suite, test } from 'node:test';
-import { parse, parseAllDocuments } from 'yaml';
+import { parseAllDocuments } from 'yaml';
 import { buildCrdTemplate, buildCrdTemplates, buildPlain, CHART, PLAIN, renderPlain } from '../../k8s/manifests.ts';
 import { parseSweep } from '../../src/sweep/sweep.ts';
-import { at, HELMS, helm, namesOf, type Rendered, render, SKIP, sorted, valuesArgs } from './helm.ts';
-import { shownSweeps } from './sweeps.ts';
+import { at, helm, namesOf, type Rendered, render, SKIP, sorted, valuesArgs } from './helm.ts';
+import { shownSweeps, sweepOfNotes } from './sweeps.ts';
 
 const AGAIN = 'run `node k8s/manifests.ts`';
 
@@ -67,26 +67,26 @@ test('every Sweep that we show is valid', async () => {
   for (const [where, sweep] of all) assert.doesNotThrow(() => parseSweep(sweep), where);
 });
 
+// Helm 3 shows no notes without a cluster: install.test.ts looks at its own.
 suite('the notes after an installation', { skip: SKIP }, () => {
-  const notes = (program: (typeof HELMS)[number], values = {}) =>
-    helm(program, ['install', 'cnn-sweep', CHART, '--namespace', 'home', '--dry-run=client', ...valuesArgs(values)]);
+  const notes = async (values = {}) => {
+    const args = ['install', 'cnn-sweep', CHART, '--namespace', 'home', '--dry-run=client', ...valuesArgs(values)];
+    return helm('helm4', args);
+  };
 
-  for (const program of HELMS) {
-    test(`have a Sweep that is valid, in a namespace that is watched (${program})`, async () => {
-      const text = (await notes(program, { watchNamespaces: ['team', 'other'] })).split('NOTES:')[1] ?? '';
-      const manifest = /<<'END'\n([\s\S]*?)\n {2}END/.exec(text)?.[1] ?? '';
-      const sweep: unknown = parse(manifest.replace(/^ {2}/gm, ''));
-      assert.equal(parseSweep(sweep).sweep.metadata.name, 'first');
-      assert.equal(at(sweep, 'metadata', 'namespace'), 'team');
-      assert.match(text, /^ {2}cnn-sweep:0\.1\.0\n {2}cnn-sweep-trainer:0\.1\.0$/m);
-      assert.match(text, /helm test cnn-sweep --namespace home/);
-    });
-  }
+  test('have a Sweep that is valid, in a namespace that is watched, and every image', async () => {
+    const said = await notes({ watchNamespaces: ['team', 'other'] });
+    const sweep = sweepOfNotes(said);
+    assert.equal(parseSweep(sweep).sweep.metadata.name, 'first');
+    assert.equal(at(sweep, 'metadata', 'namespace'), 'team');
+    assert.match(said, /^ {2}cnn-sweep:0\.1\.0\n {2}cnn-sweep-trainer:0\.1\.0$/m);
+    assert.match(said, /helm test cnn-sweep --namespace home/);
+  });
 
   test('warn of what is off', async () => {
-    const text = await notes('helm', { admissionPolicy: { enabled: false }, rbac: { aggregate: false } });
-    assert.match(text, /admissionPolicy\.enabled +WARNING: whoever may create Sweeps starts Pods/);
-    assert.match(text, /rbac\.aggregate +only administrators may create Sweeps/);
-    assert.match(text, /`release: <its release>`/);
+    const said = await notes({ admissionPolicy: { enabled: false }, rbac: { aggregate: false } });
+    assert.match(said, /admissionPolicy\.enabled +WARNING: whoever may create Sweeps starts Pods/);
+    assert.match(said, /rbac\.aggregate +only administrators may create Sweeps/);
+    assert.match(said, /`release: <its release>`/);
   });
 });

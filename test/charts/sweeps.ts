@@ -22,3 +22,9 @@ export async function shownSweeps(): Promise<ReadonlyMap<string, unknown>> {
   }
   return found;
 }
+
+/** The Sweep that the notes after an installation offer. @param said what `helm install` printed */
+export function sweepOfNotes(said: string): unknown {
+  const manifest = /<<'END'\n([\s\S]*?)\n {2}END/.exec(said.split('NOTES:')[1] ?? '')?.[1] ?? '';
+  return parse(manifest.replace(/^ {2}/gm, ''));
+}
