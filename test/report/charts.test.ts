@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as Plot from '@observablehq/plot';
 import { curvesChart, type Quantity } from '../../src/report/charts/curves.ts';
+import { cellsOf, heatMapChart, heatMapKey } from '../../src/report/charts/heatmap.ts';
 import { parametersChart } from '../../src/report/charts/parameters.ts';
 import { buildData } from '../../src/report/data.ts';
 import type { ReportInput } from '../../src/report/report.ts';
@@ -55,4 +56,34 @@ test('of a curve whose lowest smoothed loss is its last, no turn is claimed', ()
   assert.match(curves(falling).sentence, /its smoothed validation loss has not turned by epoch 2\.$/);
   const turned = makeSmallReport(5, { curves: withLosses({ 0: [2, 1.6, 1.4, 1.5, 1.7] }) });
   assert.match(curves(turned).sentence, /its smoothed validation loss turns at epoch 3\./);
+});
+
+test('the key of the heat map gives each of its colours a loss, from the lowest to the highest', () => {
+  const data = buildData(makeStudyReport(), 10);
+  const view = { selected: null, across: 0, down: 1, fixed: new Map() };
+  const losses = cellsOf(data, view).flatMap(({ best }) => best.validationLoss ?? []);
+  const key = heatMapKey(data, view);
+  assert.deepEqual(
+    key.map(({ colour }) => /var\(--strong\) (\d+)%/.exec(colour)?.[1]),
+    ['100', '75', '50', '25', '0'],
+  );
+  const values = key.map(({ text }) => Number.parseFloat(text));
+  assert.equal(values[0], Number(Math.min(...losses).toFixed(3)));
+  assert.deepEqual(
+    values,
+    values.toSorted((a, b) => a - b),
+  );
+  assert.match(key.at(-1)?.text ?? '', / or more$/, 'a loss above the range has the palest colour too');
+  assert.equal(heatMapChart(Plot, data, { ...view, width: 600 }).sentence.length > 0, true);
+});
+
+test('of one loss the key has one colour, and one more for a cell without a loss', () => {
+  const data = buildData(makeTroubledReport(), 10);
+  const view = { selected: null, across: 0, down: null, fixed: new Map() };
+  assert.equal(heatMapKey(data, view).at(-1)?.text, 'no loss');
+  const same = { ...data, trials: data.trials.map((trial) => ({ ...trial, validationLoss: 1.5 })) };
+  assert.deepEqual(
+    heatMapKey(same, view).map(({ text }) => text),
+    ['1.500'],
+  );
 });

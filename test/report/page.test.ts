@@ -325,6 +325,29 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     await page.close();
   });
 
+  test('the colours of the heat map have a key with their losses, on the screen, in the dark and in print', async () => {
+    const { page } = await open(makeStudyReport());
+    const swatches = page.locator('#heat-chart .legend .swatch');
+    const coloursNow = () => swatches.evaluateAll((all) => all.map((one) => getComputedStyle(one).backgroundColor));
+    assert.equal(await swatches.count(), 5);
+    assert.match((await page.locator('#heat-chart .legend').textContent()) ?? '', /^Validation loss\s*\d\.\d{3}/);
+    const cellFills = () =>
+      page
+        .locator('#heat-chart svg g[aria-label=cell] rect')
+        .evaluateAll((all) => all.map((one) => getComputedStyle(one).fill));
+    const light = await coloursNow();
+    assert.equal(new Set(light).size, 5);
+    assert.ok((await cellFills()).includes(light[0] ?? ''), 'the first colour is that of a cell');
+    await page.locator('#theme').selectOption('dark');
+    const dark = await coloursNow();
+    assert.notDeepEqual(dark, light);
+    assert.ok((await cellFills()).includes(dark[0] ?? ''));
+    await page.emulateMedia({ media: 'print' });
+    assert.ok(await page.locator('#heat-chart .legend').isVisible());
+    assert.deepEqual(await coloursNow(), light, 'print is always light');
+    await page.close();
+  });
+
   test('without scripts the verdict and the table are there, with a word about the charts', async () => {
     const context = await browser.newContext({ javaScriptEnabled: false });
     const page = await context.newPage();

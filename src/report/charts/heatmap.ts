@@ -26,7 +26,7 @@ const MARGIN = { top: 8, bottom: 56, right: 8 };
 const CELL = 54;
 
 /** The trials of a grid by two of its axes. Of several in one cell the best is shown: the eligible first, then the lower loss. */
-export function cellsOf({ axes, trials }: ReportData, { across, down, fixed }: HeatMapView): Cell[] {
+export function cellsOf({ axes, trials }: ReportData, { across, down, fixed }: Omit<HeatMapView, 'width'>): Cell[] {
   const cells = new Map<string, { best: TrialView; trials: number }>();
   for (const view of trials) {
     if ([...fixed].some(([axis, value]) => view.point[axis] !== value)) continue;
@@ -138,12 +138,42 @@ function titleOf({ best, trials }: Cell): string {
 /** Above this share of the strong colour its text changes sides: there black and white both have 4.5:1, in either theme. */
 const DARK = 0.71;
 
-/** From 0 for the highest loss to 1 for the lowest; by rank between them where one loss dwarfs the others. */
-function shadeOf(cells: readonly Cell[]): (cell: Cell) => number {
+/** The losses between which colours differ: from the lowest to one that few exceed, so that one loss cannot dwarf the others. */
+function rangeOf(cells: readonly Cell[]): { low: number; high: number; highest: number } | undefined {
   const losses = cells.map(({ best }) => best.validationLoss).filter((loss) => loss !== null);
   const sorted = losses.toSorted((a, b) => a - b);
-  const low = sorted[0] ?? 0;
-  const high = sorted[Math.floor(0.95 * (sorted.length - 1))] ?? low;
+  const [low, highest] = [sorted[0], sorted.at(-1)];
+  if (low === undefined || highest === undefined) return undefined;
+  return { low, high: sorted[Math.floor(0.95 * (sorted.length - 1))] ?? low, highest };
+}
+
+/** One colour of the heat map and the loss that it stands for. */
+export interface KeyItem {
+  /** As CSS has it. */
+  readonly colour: string;
+  readonly text: string;
+}
+
+const KEY_STEPS = 5;
+
+/** What the colours of the heat map mean, from the lowest loss to the highest; empty where no cell has a loss. */
+export function heatMapKey(data: ReportData, view: Omit<HeatMapView, 'width'>): KeyItem[] {
+  const cells = cellsOf(data, view);
+  const range = rangeOf(cells);
+  if (!range) return [];
+  const { low, high, highest } = range;
+  const steps = low === high ? [0] : Array.from({ length: KEY_STEPS }, (_, at) => at / (KEY_STEPS - 1));
+  const items = steps.map((share) => ({
+    colour: mix(low === high ? 0.5 : 1 - share),
+    text: `${formatLoss(low + share * (high - low))}${share === 1 && highest > high ? ' or more' : ''}`,
+  }));
+  const isEmpty = cells.some(({ best }) => best.validationLoss === null);
+  return isEmpty ? [...items, { colour: 'var(--empty)', text: 'no loss' }] : items;
+}
+
+/** From 0 for the highest loss to 1 for the lowest. */
+function shadeOf(cells: readonly Cell[]): (cell: Cell) => number {
+  const { low, high } = rangeOf(cells) ?? { low: 0, high: 0 };
   return ({ best: { validationLoss } }) => {
     if (validationLoss === null) return 0;
     return high === low ? 0.5 : 1 - Math.min(1, (validationLoss - low) / (high - low));

@@ -42,7 +42,7 @@ export function heatMapTable(data: ReportData, view: Omit<HeatMapView, 'width'>)
   const label = (axis: number | null) => (axis === null ? '' : (data.axes[axis]?.label ?? ''));
   return {
     columns: [label(view.across), label(view.down) || '–', 'Validation loss', 'Finding', 'Network', 'Trials'],
-    rows: cellsOf(data, { ...view, width: 0 }).map(({ across, down, best, trials }) => [
+    rows: cellsOf(data, view).map(({ across, down, best, trials }) => [
       across,
       down || '–',
       formatLoss(best.validationLoss),

@@ -1,7 +1,7 @@
 // The browser's part of the report: draws the charts and follows the reader. The only file here with effects at the top level.
 
 import { curvesChart, NARROW, type Quantity } from '../charts/curves.ts';
-import { heatMapChart } from '../charts/heatmap.ts';
+import { heatMapChart, heatMapKey, type KeyItem } from '../charts/heatmap.ts';
 import { colourOf, highlightOf, type Plot as PlotModule, STRONG } from '../charts/marks.ts';
 import { parametersChart } from '../charts/parameters.ts';
 import { curvesTable, heatMapTable, parametersTable } from '../charts/tables.ts';
@@ -73,6 +73,7 @@ function show(): void {
   table.show(state);
   showControls();
   showLegend();
+  showHeatMapKey();
 }
 
 function showControls(): void {
@@ -95,6 +96,22 @@ function showLegend(): void {
   if (element('#curves-chart .chart').clientWidth >= NARROW) return;
   const shown = data.trials.filter((view) => view.curve && (view.rank < STRONG || view.trial === state.selected));
   for (const view of shown.toSorted((a, b) => a.rank - b.rank)) legend.append(legendItem(view));
+}
+
+function showHeatMapKey(): void {
+  for (const legend of all('#heat-chart .legend')) {
+    const items = heatMapKey(data, state);
+    legend.replaceChildren(...(items.length > 0 ? ['Validation loss', ...items.map(keyItem)] : []));
+  }
+}
+
+function keyItem({ colour, text }: KeyItem): HTMLElement {
+  const item = document.createElement('span');
+  const swatch = document.createElement('span');
+  swatch.className = 'swatch';
+  swatch.style.background = colour;
+  item.append(swatch, text);
+  return item;
 }
 
 function legendItem(view: TrialView): HTMLElement {
