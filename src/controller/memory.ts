@@ -1,10 +1,9 @@
 import type { Job, Pod, SliceObject, SweepObject } from '../shared/objects.ts';
-import { judgeResults } from '../sweep/records.ts';
 import type { TrialRecord } from '../sweep/slice.ts';
-import type { Verdict } from '../sweep/verdict.ts';
 import { type ClusterSweep, type InvalidSweep, isValid, readSweep } from './cluster-sweep.ts';
 import { SliceCache } from './slice.ts';
 import { buildSnapshot, type Snapshot } from './snapshot.ts';
+import { type NamedBest, VerdictCache } from './verdict-cache.ts';
 import type { SinceSeen } from './waits.ts';
 
 /** What the controller remembers of one Sweep (by UID) between two turns: nothing that it could not find out again, but for
@@ -15,7 +14,7 @@ export class SweepMemory {
   readonly #podsSeen = new Map<string, Set<string>>();
   #read: { readonly generation: number; readonly sweep: ClusterSweep | InvalidSweep } | undefined;
   #snapshot: Snapshot | undefined;
-  #judged: { readonly sweep: ClusterSweep; readonly key: string; readonly verdict: Verdict } | undefined;
+  readonly #verdicts = new VerdictCache();
 
   /** Parses the Sweep, once a generation. */
   read(object: SweepObject): ClusterSweep | InvalidSweep {
@@ -40,14 +39,9 @@ export class SweepMemory {
     return this.#snapshot;
   }
 
-  /** Judges the records, once for as long as they and the selection stay the same. */
-  verdict(sweep: ClusterSweep, records: ReadonlyMap<number, TrialRecord>): Verdict {
-    // Records are only ever added, so their number tells whether there are new ones.
-    const key = `${records.size}`;
-    if (this.#judged?.sweep !== sweep || this.#judged.key !== key) {
-      this.#judged = { sweep, key, verdict: judgeResults(sweep.sweep, records.values()) };
-    }
-    return this.#judged.verdict;
+  /** As judgeResults, of what the status shows. */
+  verdict({ sweep }: ClusterSweep, records: ReadonlyMap<number, TrialRecord>): NamedBest {
+    return this.#verdicts.judge(sweep, records);
   }
 
   #notePods(jobs: readonly Job[], pods: readonly Pod[]): void {

@@ -22,7 +22,7 @@ export interface StatusInput extends Written {
   readonly sweep: ClusterSweep;
   readonly snapshot: Snapshot;
   /** Of the records of this snapshot. */
-  readonly verdict: Verdict;
+  readonly verdict: Pick<Verdict, 'best' | 'message'>;
   /** Worst first. */
   readonly stuck: readonly Stuck[];
 }
@@ -174,7 +174,11 @@ function firstFailure(records: ReadonlyMap<number, TrialRecord>): string {
 }
 
 /** The verdict's sentence, or what the sweep waits for. */
-function sayVerdict({ sweep, snapshot, verdict, stuck }: StatusInput, trials: Trials, { phase, words }: Standing): string {
+function sayVerdict(
+  { sweep, snapshot, verdict, stuck }: StatusInput,
+  trials: Trials,
+  { phase, words }: Standing,
+): string {
   const parts: string[] = [];
   if (phase === 'Failed') parts.push(`${words}; ${firstFailure(snapshot.records)}`);
   else if (words !== '') parts.push(words);

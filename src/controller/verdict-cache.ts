@@ -1,0 +1,60 @@
+import { findingOf } from '../sweep/finding.ts';
+import { candidatesOf, judgeResults } from '../sweep/records.ts';
+import type { Selection, Sweep } from '../sweep/schema.ts';
+import { type Contender, choose, contenderOf, isEligible } from '../sweep/selection.ts';
+import type { TrialRecord } from '../sweep/slice.ts';
+import type { Verdict } from '../sweep/verdict.ts';
+
+/** What the status shows of a verdict. */
+export type NamedBest = Pick<Verdict, 'best' | 'reason' | 'message'>;
+
+/** Judges the records of one Sweep as judgeResults does, in a fraction of its time: every record is read once, and only those
+ * within one standard error of the lowest loss are judged. At 10,000 trials judging all takes longer than the rest of a turn.
+ */
+export class VerdictCache {
+  #selection: Selection | undefined;
+  /** Records never change; null: not eligible. */
+  #contenders = new WeakMap<TrialRecord, Contender | null>();
+  #last: { readonly records: ReadonlyMap<number, TrialRecord>; readonly named: NamedBest } | undefined;
+
+  judge(sweep: Sweep, records: ReadonlyMap<number, TrialRecord>): NamedBest {
+    const { selection } = sweep.spec;
+    if (this.#selection !== selection) {
+      this.#selection = selection;
+      this.#contenders = new WeakMap();
+      this.#last = undefined;
+    }
+    if (this.#last && sameRecords(this.#last.records, records)) return this.#last.named;
+    const { best, reason, message } = judgeResults(sweep, this.#relevant(sweep, records));
+    const named = { best, reason, message };
+    this.#last = { records, named };
+    return named;
+  }
+
+  /** Those that decide: who is further off than one standard error changes neither the choice nor its sentence. */
+  #relevant(sweep: Sweep, records: ReadonlyMap<number, TrialRecord>): Iterable<TrialRecord> {
+    const { selection } = sweep.spec;
+    const eligible = Array.from(records.values(), (record) => this.#contenderOf(sweep, record)).filter(
+      (contender) => contender !== null,
+    );
+    const close = choose(eligible, selection.parsimony)?.withinOneStandardError;
+    // Nothing is eligible: the sentence then speaks of all.
+    return close?.flatMap(({ trial }) => records.get(trial) ?? []) ?? records.values();
+  }
+
+  #contenderOf({ spec }: Sweep, record: TrialRecord): Contender | null {
+    const known = this.#contenders.get(record);
+    if (known !== undefined) return known;
+    const [candidate] = candidatesOf([record], spec.training.epochs);
+    const finding = candidate && findingOf(candidate.trial, candidate.summary, spec.selection);
+    const contender = (finding && isEligible(finding) && contenderOf(finding, candidate.parameterCount)) || null;
+    this.#contenders.set(record, contender);
+    return contender;
+  }
+}
+
+function sameRecords(a: ReadonlyMap<number, TrialRecord>, b: ReadonlyMap<number, TrialRecord>): boolean {
+  if (a.size !== b.size) return false;
+  for (const [trial, record] of a) if (b.get(trial) !== record) return false;
+  return true;
+}
