@@ -3,7 +3,7 @@ SWEEP ?= k8s/samples/quick.yaml
 installed := node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench native clean
+.PHONY: help run test check bench native cluster manifests clean
 
 help: ## say what each target does
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -25,6 +25,13 @@ bench: $(installed) ## measure speed, overhead and memory against their rivals; 
 
 native: $(installed) ## compile the fastest CPU backend against the TensorFlow wheel (Python 3 and g++ needed; WHEEL='tensorflow[and-cuda]' for a GPU)
 	@npm run --silent native -- $(if $(WHEEL),'$(WHEEL)')
+
+cluster: $(installed) ## a shell with a real Kubernetes cluster of its own (root on Debian; FAKE_NODES=10: nodes that only seem to run Pods, no root)
+	@npm run --silent test:tools
+	@npm run --silent cluster -- $(FAKE_NODES)
+
+manifests: $(installed) ## write the CRDs and k8s/cnn-sweep.yaml again, from the schemas and the chart
+	@npm run --silent manifests
 
 clean: ## remove what was installed and built here; runs and the cache of data sets stay
 	rm -rf node_modules

@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseFlags } from '../../src/controller/flags.ts';
+
+const IMAGE = '--trainer-image=x';
+
+test('an image alone is enough', () => {
+  const flags = parseFlags([IMAGE]);
+  assert.deepEqual(flags.trainer, {
+    image: 'x',
+    pullPolicy: 'IfNotPresent',
+    serviceAccountName: 'cnn-sweep-trainer',
+    limits: {},
+    requests: {},
+  });
+  const { leaseMs, renewMs, retryMs, deleteDelayMs, port, namespaces, leaderElect } = flags;
+  assert.deepEqual(
+    { leaseMs, renewMs, retryMs, deleteDelayMs, port, namespaces, leaderElect },
+    {
+      leaseMs: 15_000,
+      renewMs: 10_000,
+      retryMs: 2_000,
+      deleteDelayMs: 30_000,
+      port: 9090,
+      namespaces: undefined,
+      leaderElect: true,
+    },
+  );
+});
+
+const NAMESPACES: Record<string, readonly string[] | '*' | undefined> = {
+  '': undefined,
+  'a,b,a': ['a', 'b'],
+  '*': '*',
+  'a,*': '*',
+};
+for (const [value, want] of Object.entries(NAMESPACES)) {
+  test(`--namespaces=${value} watches ${want ?? 'its own'}`, () => {
+    assert.deepEqual(parseFlags([IMAGE, `--namespaces=${value}`]).namespaces, want);
+  });
+}
+
+const REFUSED: Record<string, { args: readonly string[]; want: string | RegExp }> = {
+  'no image': { args: [], want: '--trainer-image: missing' },
+  'an empty image': { args: ['--trainer-image='], want: '--trainer-image: missing' },
+  'an unknown flag': { args: [IMAGE, '--trainer-img=x'], want: /Unknown option '--trainer-img'/ },
+  'a port in words': { args: [IMAGE, '--port=http'], want: '--port: "http": expected a number, 0 or above' },
+  'an empty number': { args: [IMAGE, '--lease-seconds='], want: '--lease-seconds: "": expected a number, 0 or above' },
+  'a negative delay': {
+    args: [IMAGE, '--delete-delay-seconds=-1'],
+    want: '--delete-delay-seconds: "-1": expected a number, 0 or above',
+  },
+  'a renew deadline as long as the lease': {
+    args: [IMAGE, '--renew-seconds=15'],
+    want: '--retry-seconds must be below --renew-seconds, and that below --lease-seconds',
+  },
+  'an unknown pull policy': {
+    args: [IMAGE, '--trainer-pull-policy=always'],
+    want: '--trainer-pull-policy: "always": expected Always, IfNotPresent, Never',
+  },
+  'limits that are no JSON': {
+    args: [IMAGE, '--trainer-limits=memory=2Gi'],
+    want: '--trainer-limits: "memory=2Gi": expected quantities as JSON, {"memory": "2Gi"}',
+  },
+  'requests that are a list': {
+    args: [IMAGE, '--trainer-requests=["1"]'],
+    want: '--trainer-requests: "[\\"1\\"]": expected quantities as JSON, {"memory": "2Gi"}',
+  },
+};
+for (const [sentence, { args, want }] of Object.entries(REFUSED)) {
+  test(`refused: ${sentence}`, () => {
+    assert.throws(() => parseFlags(args), { name: 'InvalidConfigError', message: want });
+  });
+}
