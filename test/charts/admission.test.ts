@@ -5,7 +5,7 @@ import path from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { PLAIN } from '../../k8s/manifests.ts';
 import { type Cluster, startControlPlane } from '../cluster/cluster.ts';
-import { at, listAt, type Rendered, render, SKIP, sorted, type Values } from './helm.ts';
+import { at, eventually, listAt, type Rendered, render, SKIP, sorted, type Values } from './helm.ts';
 
 const HOME = 'cnn-sweep';
 const CONTROLLER = `system:serviceaccount:${HOME}:cnn-sweep-controller`;
@@ -248,18 +248,3 @@ suite('who may do what, on a real API server', { skip: SKIP, timeout: 300_000 },
     );
   }
 });
-
-const PATIENCE_MS = 60_000;
-
-/** Rights and policies reach the API server's own caches a moment after they were written. */
-async function eventually<Result>(holds: () => Promise<Result>): Promise<Result> {
-  const until = performance.now() + PATIENCE_MS;
-  for (;;) {
-    try {
-      return await holds();
-    } catch (error) {
-      if (performance.now() > until) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-  }
-}

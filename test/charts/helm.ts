@@ -122,3 +122,18 @@ export function podsOf(objects: readonly Rendered[]): { name: string; pod: unkno
       labels: object.kind === 'Pod' ? object.metadata.labels : at(object, 'spec', 'template', 'metadata', 'labels'),
     }));
 }
+
+const PATIENCE_MS = 60_000;
+
+/** Waits until it holds: rights and policies reach the API server's own caches a moment after they were written. */
+export async function eventually<Result>(holds: () => Promise<Result>): Promise<Result> {
+  const until = performance.now() + PATIENCE_MS;
+  for (;;) {
+    try {
+      return await holds();
+    } catch (error) {
+      if (performance.now() > until) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+}

@@ -8,6 +8,7 @@ import { type Cluster, startControlPlane } from '../cluster/cluster.ts';
 import {
   at,
   CHART,
+  eventually,
   find,
   HELMS,
   type Helm,
@@ -108,6 +109,28 @@ suite('on a real API server', { skip: SKIP, timeout: 300_000 }, () => {
         assert.ok(await get('role', 'cnn-sweep-controller', '--namespace=team'));
       });
 
+      for (const phase of ['Succeeded', 'Failed']) {
+        test(`helm test leaves nothing when its Pod has ${phase}`, async () => {
+          const before = await everything();
+          const ended = run(program, 'test', ['--timeout=60s']).then(
+            () => 'Succeeded',
+            () => 'Failed',
+          );
+          const pod = ['pod', 'cnn-sweep-test', '--namespace', HOME];
+          await eventually(async () => assert.ok(await get(...pod)));
+          for (const right of ['get leases/cnn-sweep-controller', 'create sweeps', 'create jobs'])
+            await cluster.kubectl(
+              ...['auth', 'can-i', ...right.split(' '), '--namespace', HOME],
+              `--as=system:serviceaccount:${HOME}:cnn-sweep-test`,
+            );
+          // No node runs it: its end is written here.
+          const status = JSON.stringify({ status: { phase } });
+          await cluster.kubectl('patch', ...pod, '--subresource=status', '--type=merge', '--patch', status);
+          assert.equal(await ended, phase);
+          assert.deepEqual(await everything(), before);
+        });
+      }
+
       test('uninstalls: only the kinds and their Sweeps are left', async () => {
         await run(program, 'uninstall');
         assert.deepEqual(
@@ -138,6 +161,15 @@ suite('on a real API server', { skip: SKIP, timeout: 300_000 }, () => {
       await run(program, 'uninstall');
     });
   }
+
+  test('a release of Helm 3 goes on with Helm 4', async () => {
+    await run('helm', `install ${CHART}`);
+    await run('helm4', `upgrade ${CHART}`, [], { controller: { leaderElection: { enabled: false } } });
+    assert.deepEqual(at(await deployment(), 'spec', 'strategy'), { type: 'Recreate' });
+    await run('helm4', `upgrade ${CHART}`, [], { controller: { replicas: 2 } });
+    assert.equal(at(await deployment(), 'spec', 'replicas'), 2);
+    await run('helm4', 'uninstall');
+  });
 
   test('our Pods are admitted where the level is restricted', async () => {
     await run('helm', `install ${CHART}`);
