@@ -3,10 +3,10 @@ SWEEP ?= k8s/samples/quick.yaml
 installed := node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench native cluster manifests clean
+.PHONY: help run test check bench bench-cluster native cluster manifests clean
 
 help: ## say what each target does
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 15
 	@echo 'SWEEP=file make run: another sweep than $(SWEEP)'
 
 run: $(installed) ## train the quick sweep on real CIFAR-10 and name the best model that does not overfit
@@ -22,6 +22,10 @@ check: $(installed) ## format, lint and types
 
 bench: $(installed) ## measure speed, overhead and memory against their rivals; writes bench/results.json
 	@npm run --silent bench
+
+bench-cluster: $(installed) ## measure the controller on a real control plane with fake nodes; writes bench/results-cluster.json
+	@npm run --silent test:tools
+	@npm run --silent bench:cluster
 
 native: $(installed) ## compile the fastest CPU backend against the TensorFlow wheel (Python 3 and g++ needed; WHEEL='tensorflow[and-cuda]' for a GPU)
 	@npm run --silent native -- $(if $(WHEEL),'$(WHEEL)')

@@ -66,6 +66,11 @@ async function start(turn: Turn, index: number): Promise<'created' | 'there' | R
     return { trial: index, code, reason, message };
   }
   metrics.trials.created(sweep.namespace);
-  log.info('started', { sweep: `${sweep.namespace}/${sweep.name}`, trial: index, attempt, job: job.metadata.name });
+  log.info('trial started', {
+    sweep: `${sweep.namespace}/${sweep.name}`,
+    trial: index,
+    attempt,
+    job: job.metadata.name,
+  });
   return 'created';
 }

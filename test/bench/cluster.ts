@@ -1,0 +1,198 @@
+// Measures the controller against a real control plane with fake nodes, its rival a bare loop over Jobs in the same run.
+// Writes bench/results-cluster.json. Exit 1: a bar was missed. `--trials 1000` shortens the long run.
+import { readFile } from 'node:fs/promises';
+import { parseArgs } from 'node:util';
+import { startControlPlane } from '../cluster/cluster.ts';
+import { PARTS } from '../cluster/control-plane.ts';
+import { installKinds, type RunningController, startController, until } from '../cluster/controller.ts';
+import { type Figure, figure, median, report } from './figure.ts';
+import { bareLoop } from './job-loop.ts';
+import { measureAll, note } from './print.ts';
+
+const { values } = parseArgs({ options: { trials: { type: 'string', default: '10000' } } });
+const LONG = Number(values.trials);
+const PARALLELISM = 200;
+
+const cluster = await startControlPlane(PARTS);
+let controller: RunningController;
+try {
+  await cluster.addFakeNodes(10, { gpus: PARALLELISM });
+  await installKinds(cluster);
+  const loop = await bareLoop(cluster.kubeconfig, 1000, PARALLELISM);
+  note(`bare loop: ${loop.toFixed(1)} Jobs/s`);
+  controller = await startController(cluster.kubeconfig);
+  const holds = await measureAll(
+    {
+      'first Job after apply': measureFirstJob,
+      '1,000 trials, 200 at once': () => measureThousand(loop),
+      'a grid of 100,000 points': measureLargeGrid,
+      [`${LONG.toLocaleString('en-US')} trials`]: measureLong,
+    },
+    'results-cluster.json',
+  );
+  process.exitCode = holds ? 0 : 1;
+  await controller.stop();
+} finally {
+  await cluster.stop();
+}
+
+/** One grid of so many points. */
+function sweep(name: string, trials: number, parallelism = PARALLELISM) {
+  const seed = Array.from({ length: Math.min(trials, 64) }, (_, at) => at);
+  const rates = Math.ceil(trials / seed.length);
+  const axes = [];
+  // An axis has at most 64 values.
+  for (let from = 0; from < rates; from += 50) {
+    const count = Math.min(50, rates - from);
+    const learningRate = Array.from({ length: count }, (_, at) => (from + at + 1) / 10_000);
+    axes.push({ widths: [[3, 8]], learningRate, seed });
+  }
+  const spec = { grid: axes, training: { epochs: 1 }, parallelism };
+  return { apiVersion: 'cnn-sweep.dev/v1alpha1', kind: 'Sweep', metadata: { name, namespace: 'default' }, spec };
+}
+
+async function statusOf(name: string): Promise<{ phase?: string; trials?: Record<string, number> }> {
+  const { status = {} } = JSON.parse(await cluster.kubectl('get', 'sweep', name, '-o', 'json'));
+  return status;
+}
+
+async function finished(name: string, count: number, ms: number): Promise<void> {
+  await until(async () => ((await statusOf(name)).trials?.succeeded ?? 0) >= count || undefined, name, ms, 1000);
+}
+
+/** From the request of `kubectl apply` to the creation of the first Job, as the controller logs it. */
+async function measureFirstJob(): Promise<Figure[]> {
+  const times: number[] = [];
+  for (let at = 0; at < 40; at++) {
+    const name = `first-${at}`;
+    const began = Date.now();
+    await cluster.apply(JSON.stringify(sweep(name, 1, 1)));
+    const started = await until(
+      async () => controller.lines.find((line) => line.event === 'trial started' && line.sweep === `default/${name}`),
+      name,
+      10_000,
+      20,
+    );
+    times.push(Date.parse(`${started.time}`) - began);
+  }
+  times.sort((a, b) => a - b);
+  const p99 = times[Math.floor(times.length * 0.99)] ?? Number.NaN;
+  return [
+    report('first Job after kubectl apply, median', median(times), 'ms'),
+    figure('first Job after kubectl apply, p99 of 40', p99, 'ms', '<=', 500),
+  ];
+}
+
+async function measureThousand(loop: number): Promise<Figure[]> {
+  const writesBefore = await writes();
+  const began = performance.now();
+  await cluster.apply(JSON.stringify(sweep('thousand', 1024)));
+  await finished('thousand', 1024, 300_000);
+  const rate = 1024 / ((performance.now() - began) / 1000);
+  // The last deletes come 30 s after their records.
+  await until(async () => ((await jobsOf('thousand')) === 0 ? true : undefined), 'deletes', 120_000, 2000);
+  const perTrial = ((await writes()) - writesBefore) / 1024;
+  return [
+    report('bare loop over 1,000 Jobs, 200 at once', loop, 'Jobs/s'),
+    report('1,024 trials, 200 at once', rate, 'trials/s'),
+    figure('the same against the bare loop', rate / loop, '×', '>=', 0.8),
+    figure('API writes a trial', perTrial, '', '<=', 2.5),
+  ];
+}
+
+async function jobsOf(name: string): Promise<number> {
+  const names = await cluster.kubectl('get', 'jobs', '-l', `cnn-sweep.dev/sweep=${name}`, '-o', 'name');
+  return names.split('\n').filter(Boolean).length;
+}
+
+function writes(): Promise<number> {
+  return controller.requests('POST', 'PATCH', 'DELETE', 'PUT');
+}
+
+async function measureLargeGrid(): Promise<Figure[]> {
+  const began = performance.now();
+  const widths = Array.from({ length: 50 }, (_, at) => [at + 1]);
+  const axis = (count: number) => Array.from({ length: count }, (_, at) => at + 1);
+  const large = sweep('large', 1);
+  const grid = [{ widths, learningRate: axis(50).map((at) => at / 1000), seed: axis(40) }];
+  await cluster.apply(JSON.stringify({ ...large, spec: { ...large.spec, grid, suspend: true } }));
+  const { trials } = await until(
+    async () => {
+      const status = await statusOf('large');
+      return status.trials?.total ? status : undefined;
+    },
+    'large',
+    30_000,
+    50,
+  );
+  const seconds = (performance.now() - began) / 1000;
+  await cluster.kubectl('delete', 'sweep', 'large');
+  return [
+    figure(`${trials?.total?.toLocaleString('en-US')} points accepted, from apply to status`, seconds, 's', '<=', 1),
+  ];
+}
+
+async function measureLong(): Promise<Figure[]> {
+  const name = 'long';
+  const total = Math.ceil(LONG / 64) * 64;
+  const cpuBefore = await controller.cpuSeconds();
+  await cluster.apply(JSON.stringify(sweep(name, total)));
+  const marks: { trials: number; cpu: number }[] = [{ trials: 0, cpu: cpuBefore }];
+  const tenth = total / 10;
+  let small: number | undefined;
+  for (let part = 1; part <= 10; part++) {
+    await finished(name, Math.floor(tenth * part), 600_000);
+    marks.push({
+      trials: ((await statusOf(name)).trials?.succeeded ?? 0) as number,
+      cpu: await controller.cpuSeconds(),
+    });
+    if (part === 5) small = await measureSmall();
+    note(`${part * 10} %, ${Math.round(await controller.peakMemoryMiB())} MiB`);
+  }
+  const costs = marks.slice(1).map(({ trials, cpu }, at) => {
+    const before = marks[at] ?? { trials: 0, cpu: 0 };
+    return (cpu - before.cpu) / (trials - before.trials);
+  });
+  const status = JSON.stringify(await statusOf(name)).length;
+  const memory = await controller.peakMemoryMiB();
+  const restart = await measureRestart(name);
+  return [
+    figure(`status at ${total.toLocaleString('en-US')} trials`, status, 'bytes', '<=', 8192),
+    figure('controller, resident, at most', memory, 'MiB', '<=', 250),
+    figure('CPU a trial, last tenth against the first', (costs.at(-1) ?? 0) / (costs[0] ?? 1), '×', '<=', 1.2),
+    figure('a small sweep starts beside it', small ?? Number.NaN, 's', '<=', 5),
+    figure('restart: lease held to the first correct action', restart, 's', '<=', 2),
+  ];
+}
+
+/** From apply to the first Job of a small sweep. */
+async function measureSmall(): Promise<number> {
+  const began = Date.now();
+  await cluster.apply(JSON.stringify(sweep('small', 2, 2)));
+  const started = await until(
+    async () => controller.lines.find((line) => line.event === 'trial started' && line.sweep === 'default/small'),
+    'small',
+    60_000,
+    50,
+  );
+  return (Date.parse(`${started.time}`) - began) / 1000;
+}
+
+/** The controller is killed and started again; the first correct action is the first Job of a sweep that waits for it. */
+async function measureRestart(name: string): Promise<number> {
+  const jobsBefore = await created();
+  await controller.stop('SIGKILL');
+  await cluster.apply(JSON.stringify(sweep('after', 1, 1)));
+  controller = await startController(cluster.kubeconfig, ['--lease-seconds=15']);
+  const leading = await controller.line('leading');
+  const started = await controller.line('trial started');
+  const again = controller.lines.filter((line) => line.event === 'trial started' && line.sweep === `default/${name}`);
+  if (again.length > 0 || (await created()) !== jobsBefore + 1) throw new Error('a restart repeated trials');
+  return (started.atMs - leading.atMs) / 1000;
+}
+
+/** Jobs ever created, from the API server's audit log. */
+async function created(): Promise<number> {
+  const lines = (await readFile(cluster.api.auditLog, 'utf8')).split('\n');
+  return lines.filter((line) => /"verb":"create".*"resource":"jobs"/.test(line) && /"code":201/.test(line)).length;
+}

@@ -1,0 +1,56 @@
+import { openCluster } from '../../src/shared/calls.ts';
+import { openWire, readKubeConfigFile } from '../../src/shared/cluster.ts';
+import { JOBS } from '../../src/shared/kinds.ts';
+import { ObjectCache } from '../../src/shared/object-cache.ts';
+import type { Job } from '../../src/shared/objects.ts';
+import { startReflector } from '../../src/shared/reflector.ts';
+
+/** The rival: a loop that creates bare Jobs, so many at once, and deletes them when they are complete.
+ * @returns Jobs a second
+ */
+export async function bareLoop(kubeconfig: string, count: number, atOnce: number): Promise<number> {
+  const wire = openWire(() => readKubeConfigFile(kubeconfig));
+  const cluster = openCluster(wire);
+  const complete = new Set<string>();
+  let created = 0;
+  let finish: () => void = () => undefined;
+  const finished = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  const create = async () => {
+    const at = created++;
+    await cluster.createJob(bareJob(`bare-${at}`));
+  };
+  const reflector = startReflector<Job>({
+    cluster,
+    kind: JOBS,
+    namespaces: ['default'],
+    cache: new ObjectCache(),
+    project: ({ metadata, status }) => ({ metadata, ...(status && { status }) }),
+    onChange: ({ metadata: { name, namespace, uid }, status }) => {
+      if (complete.has(name) || !status?.conditions?.some(({ type }) => type === 'Complete')) return;
+      complete.add(name);
+      void cluster.deleteJob({ namespace, name, uid });
+      if (created < count) void create();
+      if (complete.size === count) finish();
+    },
+  });
+  await reflector.synced;
+  const began = performance.now();
+  await Promise.all(Array.from({ length: atOnce }, create));
+  await finished;
+  const seconds = (performance.now() - began) / 1000;
+  await reflector.stop();
+  await wire.close();
+  return count / seconds;
+}
+
+function bareJob(name: string) {
+  const container = { name: 'trainer', image: 'trainer', resources: { limits: { 'nvidia.com/gpu': 1 } } };
+  return {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: { name, namespace: 'default' },
+    spec: { backoffLimit: 0, template: { spec: { restartPolicy: 'Never', containers: [container] } } },
+  };
+}
