@@ -68,7 +68,7 @@ export function buildJob(owner: ClusterSweep, trial: Trial, attempt: number, opt
       activeDeadlineSeconds: trainer.activeDeadlineSeconds,
       podFailurePolicy: {
         rules: [
-          // `status` is the API server's default, written out: older servers require it.
+          // First that matches: what the cluster takes away is no failure, whatever the exit code.
           { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] },
           {
             action: 'FailJob',

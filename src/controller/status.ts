@@ -48,7 +48,7 @@ export function buildStatus(input: StatusInput): SweepStatus {
   const ended = phase === 'Complete' || phase === 'Failed';
   const completionTime = ended ? (previous?.completionTime ?? now) : undefined;
   const best = buildBest(input, isComplete({ ...trials, waiting: trials.waiting + trials.running }));
-  return fit((maxMessage) => ({
+  return fitStatus((maxMessage) => ({
     phase,
     observedGeneration: sweep.generation,
     trials,
@@ -81,7 +81,7 @@ export function buildInvalidStatus({ generation, violations }: InvalidSweep, { p
     Failed: brief('True'),
   };
   const { trials = NO_TRIALS, best, startTime, completionTime = now } = previous ?? {};
-  return fit((maxMessage) => ({
+  return fitStatus((maxMessage) => ({
     phase: 'Failed',
     observedGeneration: generation,
     trials,
@@ -228,7 +228,7 @@ function plain(value: number): number {
 }
 
 /** Built, measured, and its messages cut shorter until it fits. */
-function fit(build: (maxMessage: number) => SweepStatus): SweepStatus {
+export function fitStatus(build: (maxMessage: number) => SweepStatus): SweepStatus {
   let status = build(MAX_MESSAGE);
   for (let max = MAX_MESSAGE; max > 64 && Buffer.byteLength(JSON.stringify(status)) > MAX_STATUS_BYTES; ) {
     max = Math.floor(max * 0.75);

@@ -181,6 +181,11 @@ const cases: Record<string, Case> = {
     afterMs: 10_000,
     want: 'disrupted',
   },
+  'a Pod that failed beside the one that completed the Job, which is not seen yet, decides nothing': {
+    job: { end: 'Complete' },
+    pods: [{ state: exited(1) }],
+    want: undefined,
+  },
   'as many disruptions as allowed': { podsSeen: 11, pods: [{ state: RUNNING }], want: undefined },
   'one disruption too many is final, though the Job lives': {
     podsSeen: 12,

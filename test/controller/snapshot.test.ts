@@ -298,6 +298,14 @@ test('Pods that are gone are remembered as disruptions', () => {
   ]);
 });
 
+test('of two Pods that crashed the record names the same one, whichever was read first', () => {
+  const job = makeJob(sweep, 1, { attempt: 3, end: 'BackoffLimitExceeded' });
+  const pods = ['a', 'b'].map((name, at) => makePod(job, { name, uid: name, state: exited(at + 3) }));
+  for (const read of [pods, pods.toReversed()]) {
+    assert.equal(makeSnapshot(sweep, { jobs: [job], pods: read }).toRecord[0]?.attemptUID, 'b');
+  }
+});
+
 test('a record names the Pod, the trial and what was trained', () => {
   const [record] = makeSnapshot(sweep, both(makeCrashed(sweep, 1, 1, 2))).toRecord;
   const { hyperparameters, hyperparametersHash, parameterCount } = sweep.trials[1] ?? assert.fail();

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { type ClusterSweep, isValid, readSweep } from '../../src/controller/cluster-sweep.ts';
 import type { Snapshot } from '../../src/controller/snapshot.ts';
-import { buildInvalidStatus, buildStatus, readStatus, sameStatus } from '../../src/controller/status.ts';
+import { buildInvalidStatus, buildStatus, fitStatus, readStatus, sameStatus } from '../../src/controller/status.ts';
 import type { Stuck } from '../../src/controller/stuck.ts';
 import { judgeResults } from '../../src/sweep/records.ts';
 import type { Outcome } from '../../src/sweep/result.ts';
@@ -197,6 +197,8 @@ test('what is stuck stands in Degraded, and what is not does not', () => {
 test('test figures are opened only when every trial is recorded and none was stopped', () => {
   const opened = (records: Scene['records']) => statusOf(three, { records: records ?? {} }).best?.testAccuracy;
   assert.equal(opened({ 0: 'Succeeded', 1: 'Succeeded' }), undefined);
+  const last = statusOf(three, { records: { 0: 'Succeeded', 1: 'Succeeded' }, running: [2] });
+  assert.deepEqual([last.trials.waiting, last.best?.testAccuracy], [0, undefined]);
   assert.equal(opened({ 0: 'Succeeded', 1: 'Succeeded', 2: 'Stopped' }), undefined);
   assert.equal(opened({ 0: 'Succeeded', 1: 'Succeeded', 2: 'Failed' }), 0.7777);
 });
@@ -384,4 +386,18 @@ test('INV-10: with 100,000 trials and every message at its longest the status st
   assert.deepEqual(readStatus(status), status);
   const invalid = buildInvalidStatus({ ...sweep, violations: notes }, { previous: status, now: NOW });
   assert.ok(Buffer.byteLength(JSON.stringify(invalid)) <= MAX_STATUS_BYTES);
+});
+
+test('INV-10: a status that is too large is built again with shorter messages until it fits', () => {
+  const status = statusOf(three);
+  const asked: number[] = [];
+  const fitted = fitStatus((max) => {
+    asked.push(max);
+    return {
+      ...status,
+      conditions: status.conditions.map((condition) => ({ ...condition, message: 'x'.repeat(3 * max) })),
+    };
+  });
+  assert.ok(Buffer.byteLength(JSON.stringify(fitted)) <= MAX_STATUS_BYTES);
+  assert.deepEqual(asked, [1024, 768, 576, 432]);
 });

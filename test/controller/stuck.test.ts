@@ -7,6 +7,7 @@ import { type StuckInput, type StuckStates, stuckStates } from '../../src/contro
 import { jsonBytes } from '../../src/controller/text.ts';
 import type { EventObject, Job, Pod, SweepObject } from '../../src/shared/objects.ts';
 import {
+  DISRUPTED,
   Facts,
   type JobChanges,
   makeClusterSweep,
@@ -214,6 +215,17 @@ const cases: Record<string, Case> = {
     queueMissing: true,
     jobs: [{ suspend: true }],
     want: /^QueueNotFound LocalQueue gpus: not in namespace team/,
+  },
+  'a queue that is gone stops nothing that runs': {
+    queueName: 'gpus',
+    queueMissing: true,
+    pods: [{ state: RUNNING }],
+    want: undefined,
+  },
+  'a Pod that was evicted is not stuck, its successor may be': {
+    pods: [{ phase: 'Failed', reason: 'Evicted', conditions: [DISRUPTED] }],
+    afterMs: 300_000,
+    want: undefined,
   },
   'K28: a foreign Job of our name': {
     jobs: [{ owner: OTHER_UID }],
