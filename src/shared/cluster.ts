@@ -35,6 +35,10 @@ export function openWire(read: () => KubeConfig = readKubeConfig): Wire {
   if (!server) throw new InvalidConfigError('kubeconfig: the current context names no cluster');
   if (config.getCurrentCluster()?.proxyUrl) throw new InvalidConfigError('kubeconfig: proxy-url is not supported');
   const url = new URL(server);
+  // The library says so too, but at each request, where it would count as an unreachable server.
+  if (url.protocol === 'http:' && !config.getCurrentCluster()?.skipTLSVerify) {
+    throw new InvalidConfigError(`kubeconfig: ${server}: http needs insecure-skip-tls-verify: true`);
+  }
   const prefix = url.pathname.replace(/\/$/, '');
   const agents = new Agents();
 

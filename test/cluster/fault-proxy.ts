@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, request as send, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse, request as send } from 'node:http';
 import { Agent, request as sendSecure } from 'node:https';
 import type { Method } from '../../src/shared/wire.ts';
 import { type Fault, isWrite, type Route, routeOf, type Seen, type Write } from '../fakes/route.ts';
@@ -11,6 +11,8 @@ export class FaultProxy {
   /** Every write that came, in order, with the code of its answer; 0 if it was not passed on. */
   readonly writes: Write[] = [];
   readonly requests: Seen[] = [];
+  /** Connections that were opened to it, ever. */
+  connections = 0;
   /** Tokens that are no longer accepted. */
   readonly expired = new Set<string>();
   fault: (request: Seen) => Fault | undefined = () => undefined;
@@ -22,7 +24,10 @@ export class FaultProxy {
   private constructor(target: URL, agent: Agent) {
     this.#target = target;
     this.#agent = agent;
-    this.#server = createServer((request, response) => void this.#pass(request, response).catch(() => response.destroy()));
+    this.#server = createServer(
+      (request, response) => void this.#pass(request, response).catch(() => response.destroy()),
+    );
+    this.#server.on('connection', () => this.connections++);
   }
 
   /** @param ca of the API server's certificate, in PEM */
@@ -182,7 +187,10 @@ export class ProxiedWatch {
   }
 }
 
-function refuse(response: ServerResponse, { status, reason = '', retryAfter }: Extract<Fault, { kind: 'refuse' }>): void {
+function refuse(
+  response: ServerResponse,
+  { status, reason = '', retryAfter }: Extract<Fault, { kind: 'refuse' }>,
+): void {
   response.writeHead(status, retryAfter === undefined ? {} : { 'retry-after': retryAfter });
   response.end(JSON.stringify({ kind: 'Status', status: 'Failure', message: 'by the proxy', reason, code: status }));
 }

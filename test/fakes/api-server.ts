@@ -3,40 +3,10 @@ import type { Wire, WireRequest, WireResponse } from '../../src/shared/wire.ts';
 import { ApiStore, type Propagation, Refusal, type Stored, type StoredEvent, type Where } from './api-store.ts';
 import { isObject, type Json, type JsonObject, type PatchStep } from './patches.ts';
 import { PushStream } from './push-stream.ts';
+import { type Fault, isWrite, type Route, routeOf, type Seen, type Write } from './route.ts';
 
 export type { Propagation, Stored } from './api-store.ts';
-
-/** What goes wrong with one request. */
-export type Fault =
-  /** Answered without being done. */
-  | { readonly kind: 'refuse'; readonly status: number; readonly reason?: string; readonly retryAfter?: string }
-  /** Never arrives. */
-  | { readonly kind: 'lost' }
-  /** Done, and the answer is lost. */
-  | { readonly kind: 'cut' }
-  /** No answer at all until the client gives up; done or not. */
-  | { readonly kind: 'hang'; readonly done: boolean }
-  /** On its way for so long. */
-  | { readonly kind: 'late'; readonly ms: number }
-  /** A list as it was at a version. */
-  | { readonly kind: 'stale'; readonly version: number };
-
-/** A request as faults and tests see it. */
-export interface Seen {
-  /** Who sent it: the name given to `wire`. */
-  readonly client: string;
-  readonly verb: 'get' | 'list' | 'watch' | 'create' | 'replace' | 'patch' | 'apply' | 'delete';
-  readonly plural: string;
-  readonly namespace: string | undefined;
-  readonly name: string | undefined;
-  readonly body: Json | undefined;
-  readonly at: number;
-}
-
-export interface Write extends Seen {
-  /** HTTP status of the answer, whether it arrived or not; 0 if the request never arrived. */
-  readonly status: number;
-}
+export type { Fault, Seen, Write } from './route.ts';
 
 export interface FakeApiServerOptions {
   readonly timers?: Timers;
@@ -47,10 +17,6 @@ export interface FakeApiServerOptions {
   /** Absent: 60 s. */
   readonly bookmarkMs?: number;
   readonly wallClock?: () => Date;
-}
-
-interface Route extends Seen {
-  readonly query: URLSearchParams;
 }
 
 type Select = (metadata: Stored['metadata']) => boolean;
@@ -114,7 +80,7 @@ export class FakeApiServer {
 
   #record(route: Route, status: number): void {
     const { query: _, ...seen } = route;
-    if (!['get', 'list', 'watch'].includes(route.verb)) this.writes.push({ ...seen, status });
+    if (isWrite(route)) this.writes.push({ ...seen, status });
   }
 
   async #wait(ms: number, signal: AbortSignal): Promise<void> {
@@ -271,30 +237,6 @@ export class Watch {
   #send(type: string, object: Json): void {
     for (const line of this.spoil(JSON.stringify({ type, object }))) this.write(`${line}\n`);
   }
-}
-
-function routeOf({ method, path, body, contentType }: WireRequest): Omit<Route, 'client' | 'at'> {
-  const url = new URL(path, 'http://fake');
-  const parts = url.pathname.split('/').filter((part) => part !== '');
-  const rest = parts.slice(parts[0] === 'api' ? 2 : 3);
-  const [namespace, plural = '', name] =
-    rest[0] === 'namespaces' ? rest.slice(1).map(decodeURIComponent) : [undefined, ...rest.map(decodeURIComponent)];
-  const many = url.searchParams.get('watch') === 'true' ? 'watch' : 'list';
-  const verb = {
-    GET: name === undefined ? many : 'get',
-    POST: 'create',
-    PUT: 'replace',
-    PATCH: contentType?.includes('apply-patch') ? 'apply' : 'patch',
-    DELETE: 'delete',
-  }[method] as Seen['verb'];
-  return {
-    verb,
-    plural,
-    namespace,
-    name,
-    query: url.searchParams,
-    body: body === undefined ? undefined : JSON.parse(body),
-  };
 }
 
 /** Of a create the name stands in the body. */

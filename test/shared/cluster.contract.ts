@@ -1,12 +1,23 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ApiError } from '../../src/shared/api-error.ts';
 import { type Cluster, type NewObject, openCluster } from '../../src/shared/calls.ts';
-import { EVENTS, JOBS, type Kind, LEASES, SLICES, SWEEPS } from '../../src/shared/kinds.ts';
+import { EVENTS, JOBS, LEASES, SLICES, SWEEPS } from '../../src/shared/kinds.ts';
 import { readLines } from '../../src/shared/lines.ts';
-import type { KubernetesObject, SliceObject, SweepObject } from '../../src/shared/objects.ts';
+import type { SliceObject, SweepObject } from '../../src/shared/objects.ts';
 import { decodeWatchEvent } from '../../src/shared/watch-event.ts';
 import type { Wire } from '../../src/shared/wire.ts';
+import {
+  isCode,
+  made,
+  makeJob,
+  makeName,
+  makeRecord,
+  makeSlice,
+  makeStatus,
+  makeSweep,
+  namespace,
+  OTHER_UID,
+} from './objects.ts';
 
 /** What both API servers must do alike, the real one and the one in memory. */
 export interface Subject {
@@ -14,57 +25,6 @@ export interface Subject {
   /** Called when the tests run; version 1 is no longer kept. */
   readonly wire: () => Wire;
 }
-
-const namespace = 'default';
-let names = 0;
-/** Of an object that no other test has. */
-const makeName = () => `contract-${process.pid}-${names++}`;
-
-const OTHER_UID = '99999999-9999-4999-8999-999999999999';
-
-function makeSweep(name = makeName()) {
-  const { apiVersion, kind } = SWEEPS;
-  return { apiVersion, kind, metadata: { namespace, name }, spec: { grid: [{ widths: [[3, 8]] }] } };
-}
-
-function makeJob(name = makeName(), labels: Record<string, string> = {}, finalizers: string[] = []) {
-  const template = { spec: { restartPolicy: 'Never', containers: [{ name: 'trainer', image: 'none' }] } };
-  return {
-    apiVersion: JOBS.apiVersion,
-    kind: JOBS.kind,
-    metadata: { namespace, name, labels, ...(finalizers.length === 0 ? {} : { finalizers }) },
-    spec: { suspend: true, template },
-  };
-}
-
-function makeSlice(records: unknown[] = [], name = makeName()) {
-  const { apiVersion, kind } = SLICES;
-  return { apiVersion, kind, metadata: { namespace, name }, slice: 0, sweep: 'study', records };
-}
-
-function makeRecord(trial: number) {
-  return {
-    ...{ trial, attempt: 1, attemptUID: 'uid', outcome: 'Failed', reason: 'Crashed (exit 1)', backend: 'cpu' },
-    ...{ hyperparametersHash: '0123456789abcdef', parameterCount: 1, seconds: 1, summary: null, test: null },
-    hyperparameters: {
-      ...{ widths: [3, 8], activation: 'relu', pooling: 'max', depth: 1 },
-      ...{ batchSize: 4, learningRate: 0.001, momentum: 0.9, seed: 0 },
-    },
-  };
-}
-
-function makeStatus(message: string) {
-  const trials = { total: 1, waiting: 1, running: 0, succeeded: 0, failed: 0, stopped: 0 };
-  return { phase: 'Running', observedGeneration: 1, trials, message, conditions: [] as unknown[] };
-}
-
-async function made<T extends KubernetesObject>(cluster: Cluster, kind: Kind<T>, object: NewObject): Promise<T> {
-  const created = await cluster.create(kind, object);
-  assert.equal(created.kind, 'created');
-  return created.kind === 'created' ? created.object : assert.fail();
-}
-
-const isCode = (code: number) => (error: unknown) => error instanceof ApiError && error.code === code;
 
 export function clusterKeepsItsPromises({ name: who, wire }: Subject): void {
   const cases: Record<string, (cluster: Cluster) => Promise<void>> = {
