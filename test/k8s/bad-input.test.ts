@@ -99,6 +99,9 @@ describe('the table of bad input, by the API server', () => {
   });
 });
 
+/** Of no other sweep: random ones have names of the letter a. */
+const LARGEST = 'b'.repeat(40);
+
 describe('every bound, by the API server', () => {
   for (const { path, bound, at, beyond } of boundsOf(SweepSchema as Field, '')) {
     const sweepWith = (value: unknown) => changed({ ...surroundings(path), [path]: value });
@@ -122,7 +125,7 @@ describe('every bound, by the API server', () => {
       Array.from({ length: 32 }, (_, i) => [`${'a'.repeat(200)}${i}.b/c`, '1'.repeat(15)]),
     );
     const largest = changed({
-      'metadata.name': 'a'.repeat(40),
+      'metadata.name': LARGEST,
       'spec.grid': Array.from({ length: 64 }, () => ({ ...grid, ...axes })),
       'spec.trainer.resources': { limits: quantities, requests: quantities },
       'spec.trainer.nodeSelector': Object.fromEntries(
@@ -130,8 +133,8 @@ describe('every bound, by the API server', () => {
       ),
     });
     assertAccepted(await api.request('POST', SWEEPS, largest));
-    assertAccepted(await update('a'.repeat(40), changed({ 'spec.suspend': true }, largest)));
-    const answer = await update('a'.repeat(40), changed({ 'spec.grid[63].seed[0]': 1 }, largest));
+    assertAccepted(await update(LARGEST, changed({ 'spec.suspend': true }, largest)));
+    const answer = await update(LARGEST, changed({ 'spec.grid[63].seed[0]': 1 }, largest));
     assert.deepEqual(complaints(answer), [{ field: 'spec.grid', message: 'immutable; create a new Sweep' }]);
   });
 
