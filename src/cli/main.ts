@@ -18,7 +18,7 @@ const program = new Command('cnn-sweep')
   .addHelpText('after', () => examples(['run k8s/samples/quick.yaml', 'validate sweep.yaml', 'plan sweep.yaml --json']))
   .exitOverride();
 
-const JUDGE = 'judge curves from anywhere: one Measurement as JSON a line, - for standard input';
+const JUDGE = 'judge a run folder again, or curves from anywhere: one Measurement as JSON a line, - for standard input';
 const EXAMPLE_LINE =
   '{"trial":0,"epoch":1,"trainLoss":1.52,"trainAccuracy":0.44,"validationLoss":1.61,"validationAccuracy":0.41,"validationLossStandardError":0.02}';
 
@@ -64,16 +64,25 @@ command('plan <file>', 'list the trials of a sweep without training any', [
   .addOption(json())
   .action(async (file, options) => exitWith((await import('./plan.ts')).plan(file, options, output)));
 
-command('verdict <curves>', JUDGE, [
-  'verdict --sweep k8s/sweep.yaml runs/study/curves.ndjson',
+command('verdict <folder|curves>', JUDGE, [
+  'verdict runs/study',
+  'verdict runs/study --max-loss-rise 0.2 --checkpoint BestEpoch   # to look; nothing is written',
+  'verdict runs/study --csv > trials.csv',
   'verdict --sweep k8s/sweep.yaml --json curves.ndjson',
 ])
   .summary(JUDGE)
   .description(`${JUDGE}; a line:\n${EXAMPLE_LINE}`)
-  .requiredOption('--sweep <file>', 'the sweep whose trials these are (required)')
-
+  .option(
+    '--sweep <file>',
+    'the sweep whose trials these are (required with curves; with a folder: take its thresholds)',
+  )
+  .option('--max-loss-rise <share>', 'instead of selection.maxLossRise: 0.2 is 20 %', share(10))
+  .option('--max-accuracy-gap <share>', 'instead of selection.maxAccuracyGap: 0.15 is 15 points; none: no limit', gap)
+  .addOption(new Option('--checkpoint <rule>', 'instead of selection.checkpoint').choices(['BestEpoch', 'LastEpoch']))
+  .addOption(new Option('--parsimony <rule>', 'instead of selection.parsimony').choices(['OneStandardError', 'None']))
   .addOption(json())
-  .action(async (curves, options) => exitWith((await import('./verdict.ts')).verdict(curves, options, output)));
+  .option('--csv', 'print the table of trials as CSV, all digits')
+  .action(async (place, options) => exitWith((await import('./verdict.ts')).verdict(place, options, output)));
 
 command('report <folder>', 'judge a run folder again and write its report.html', [
   'report runs/quick',
@@ -108,6 +117,21 @@ function wholeNumber(least: number, most: number) {
     if (/^\d+$/.test(text) && value >= least && value <= most) return value;
     throw new InvalidArgumentError(`expected a whole number from ${least} to ${most}.`);
   };
+}
+
+/** A share as a number from 0. */
+function share(most: number) {
+  return (text: string): number => {
+    const value = Number(text);
+    if (/^\d*\.?\d+$/.test(text) && value <= most) return value;
+    const percent = /^(\d+(?:\.\d+)?)\s*%$/.exec(text)?.[1];
+    const hint = percent === undefined ? '' : `; write ${Number((Number(percent) / 100).toPrecision(12))}`;
+    throw new InvalidArgumentError(`expected a number from 0 to ${most}${hint}.`);
+  };
+}
+
+function gap(text: string): number | 'none' {
+  return text === 'none' ? 'none' : share(1)(text);
 }
 
 /** `0-3,6` → 0, 1, 2, 3, 6. */

@@ -3,11 +3,11 @@ import { dirname, join, relative } from 'node:path';
 import { stringify } from 'yaml';
 import { FILES, readFolder } from '../local/folder.ts';
 import type { VerdictFile } from '../local/verdict.ts';
-import { countOutcomes, isComplete, judgeResults } from '../sweep/records.ts';
 import { buildReport } from '../report/report.ts';
 import { exists, writeWhole } from '../shared/durable.ts';
 import { fold } from '../sweep/curve.ts';
 import { InvalidConfigError, InvalidSweepError } from '../sweep/errors.ts';
+import { countOutcomes, isComplete, judgeResults } from '../sweep/records.ts';
 import type { TrialResult } from '../sweep/result.ts';
 import type { Selection, Sweep } from '../sweep/schema.ts';
 import { expandTrials } from '../sweep/trial.ts';
@@ -31,9 +31,7 @@ export interface WrittenReport {
  * @throws InvalidConfigError if it is no run folder, or a damaged one
  */
 export async function writeReport(folder: string, { selection, output }: ReportOptions): Promise<WrittenReport> {
-  await checkFolder(folder);
-  const { sweepText, results, measurements, notes } = await readFolder(folder);
-  const { sweep: recorded } = parseSweepText(sweepText, join(folder, FILES.sweep));
+  const { sweep: recorded, sweepText, results, measurements, notes } = await readRunFolder(folder);
   const sweep = selection ? withSelection(recorded, selection) : recorded;
   const trials = expandTrials(sweep);
   const verdict = judgeResults(sweep, results.values());
@@ -60,6 +58,15 @@ export async function writeReport(folder: string, { selection, output }: ReportO
   );
   await writeWhole(path, html);
   return { path, notes };
+}
+
+/** What a run folder says, its sweep parsed, without a change.
+ * @throws InvalidConfigError if it is no run folder, or a damaged one
+ */
+export async function readRunFolder(folder: string) {
+  await checkFolder(folder);
+  const found = await readFolder(folder);
+  return { ...found, sweep: parseSweepText(found.sweepText, join(folder, FILES.sweep)).sweep };
 }
 
 /** Where the weights of the best lie: published at the end if it is the folder's own winner, else among those of trials that can still win. */

@@ -63,7 +63,10 @@ describe('bad input', () => {
     },
     'a missing argument is named': { args: ['plan'], want: /missing required argument 'file'/ },
     'one argument too many is named': { args: ['plan', STUDY, 'y'], want: /too many arguments/ },
-    'a verdict needs a sweep': { args: ['verdict', 'x'], want: /required option '--sweep <file>' not specified/ },
+    'a verdict on curves needs a sweep': {
+      args: ['verdict', 'x'],
+      want: /--sweep: missing; curves need the sweep file/,
+    },
     'parallelism is a whole number from 1 to 1000': {
       args: ['run', STUDY, '--parallelism', '0'],
       want: /'0' is invalid. expected a whole number from 1 to 1000/,

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { appendFile, readFile, stat, writeFile } from 'node:fs/promises';
+import { appendFile, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { stringify } from 'yaml';
@@ -51,6 +51,33 @@ test('report writes elsewhere if told so', async (context) => {
   assert.equal(stdout, `report: ${path}\n`);
   assert.match(await readFile(path, 'utf8'), /^<!doctype html>/);
   await assert.rejects(stat(join(folder, 'report.html')));
+});
+
+test('verdict judges a run folder as the run did, or by other thresholds, and changes nothing', async (context) => {
+  const folder = await makeRun(context);
+  const everything = async () =>
+    Promise.all((await readdir(folder)).map((name) => stat(join(folder, name)).then(({ mtimeMs }) => [name, mtimeMs])));
+  const before = await everything();
+  const recorded = JSON.parse(await readFile(join(folder, 'verdict.json'), 'utf8'));
+  const { code, stdout, stderr } = await runProgram(['verdict', folder, '--json']);
+  assert.deepEqual([code, stderr], [0, '']);
+  const { selection, bySeed, ...verdict } = JSON.parse(stdout);
+  assert.deepEqual([verdict, selection], [recorded.verdict, recorded.sweep.spec.selection]);
+  assert.deepEqual(
+    bySeed.map(({ trials }: { trials: number[] }) => trials),
+    [
+      [0, 1],
+      [2, 3],
+    ],
+  );
+  const strict = await runProgram(['verdict', folder, '--max-accuracy-gap', '0.01']);
+  assert.match(strict.stdout, /maxAccuracyGap 1 point \(not none\)/);
+  assert.match(strict.stdout, /\nno eligible model: /);
+  const other = await writeOther(folder, { maxAccuracyGap: 0.01 });
+  const byFile = await runProgram(['verdict', folder, '--sweep', other, '--csv']);
+  assert.equal(byFile.stdout.match(/,Overfit,/g)?.length, 4);
+  assert.match(byFile.stdout, /,Succeeded,1,cpu,\d+\n/);
+  assert.deepEqual(await everything(), before);
 });
 
 test('report judges by the thresholds of another file', async (context) => {

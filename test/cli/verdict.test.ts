@@ -59,6 +59,77 @@ describe('verdict', () => {
     assert.match(stdout, /\n\nbest: \(4\) relu max, trial 1, kept at epoch 2: .*\n$/);
   });
 
+  test('says by which thresholds it judged, and which of them are not those of the sweep', async (context) => {
+    const plain = await judged(context, CURVES.join('\n'), []);
+    assert.match(
+      plain.stdout,
+      /^judged by checkpoint LastEpoch, maxLossRise 10 %, maxAccuracyGap none, parsimony OneStandardError\n\n/,
+    );
+    const options = ['--max-loss-rise', '0.2', '--max-accuracy-gap', '0.05', '--checkpoint', 'BestEpoch'];
+    const other = await judged(context, CURVES.join('\n'), [...options, '--parsimony', 'None']);
+    assert.match(
+      other.stdout,
+      /^judged by checkpoint BestEpoch \(not LastEpoch\), maxLossRise 20 % \(not 10 %\), maxAccuracyGap 5 points \(not none\), parsimony None \(not OneStandardError\)\n/,
+    );
+  });
+
+  const RISING = [...lines(0, [2, 1.9]), ...lines(1, [1.5, 1.7])];
+  const others: Record<string, { options: string[]; want: [string | undefined, number | null] }> = {
+    'a rise of 13 % is too much by default': { options: [], want: ['Overfit', 0] },
+    'a higher limit lets it win': { options: ['--max-loss-rise', '.2'], want: ['Healthy', 1] },
+    'kept at its best epoch it wins too': { options: ['--checkpoint', 'BestEpoch'], want: ['Healthy', 1] },
+    'a limit on the gap refuses both': { options: ['--max-accuracy-gap', '0.05'], want: ['Overfit', null] },
+  };
+  for (const [sentence, { options, want }] of Object.entries(others)) {
+    test(`by other thresholds: ${sentence}`, async (context) => {
+      const { verdict } = await judged(context, RISING.join('\n'), ['--json', ...options]);
+      assert.deepEqual([verdict.findings[1].finding, verdict.best?.trial ?? null], want);
+    });
+  }
+
+  test('a threshold that is none is refused with what to write', async (context) => {
+    const { code, stderr } = await judged(context, CURVES.join('\n'), ['--max-loss-rise', '20%']);
+    assert.equal(code, 2);
+    assert.match(stderr, /expected a number from 0 to 10; write 0\.2\.\n/);
+    const both = await judged(context, CURVES.join('\n'), ['--json', '--csv']);
+    assert.deepEqual([both.code, both.stderr], [2, 'cnn-sweep: --json and --csv: choose one\n']);
+  });
+
+  test('with --csv prints a line a trial and nothing else', async (context) => {
+    const { stdout, stderr } = await judged(context, CURVES.join('\n'), ['--csv']);
+    assert.equal(stderr, '');
+    const [titles, ...rows] = stdout.trimEnd().split('\n');
+    assert.match(titles ?? '', /^trial,network,widths,.*,validationLoss,/);
+    assert.deepEqual(
+      rows.map((row) => row.slice(0, 20)),
+      ['0,(3) relu max,[3],re', '1,(4) relu max,[4],re'].map((row) => row.slice(0, 20)),
+    );
+  });
+
+  test('of several seeds gives each network’s mean and spread, to people and to programs', async (context) => {
+    const folder = await makeFolder(context);
+    const sweep = await writeSweep(folder, sweepText({ grid: '{widths: [[3], [4]], seed: [0, 1]}' }));
+    const input = [...lines(0, [2, 1]), ...lines(1, [2, 1.4]), ...lines(2, [2, 1.1]), ...lines(3, [2, 1.1])].join('\n');
+    const said = await runProgram(['verdict', '--sweep', sweep, '-'], { input });
+    assert.match(said.stdout, /\neach network over its seeds \(mean ± standard deviation\):\n/);
+    assert.match(said.stdout, /\n\(3\) relu max, batch 16, lr 0\.003, momentum 0\.9 +1\.200 ± 0\.283 .* 2 of 2 /);
+    const { bySeed, best } = JSON.parse(
+      (await runProgram(['verdict', '--sweep', sweep, '--json', '-'], { input })).stdout,
+    );
+    assert.equal(best.trial, 0, 'the verdict names a trial, as ever: the luckiest');
+    assert.deepEqual(
+      bySeed.map(({ network, trials, meanValidationLoss }: Record<string, unknown>) => [
+        network,
+        trials,
+        meanValidationLoss,
+      ]),
+      [
+        ['(3) relu max', [0, 1], 1.2],
+        ['(4) relu max', [2, 3], 1.1],
+      ],
+    );
+  });
+
   test('reads standard input', async (context) => {
     const sweep = await writeSweep(await makeFolder(context));
     const { code, stdout } = await runProgram(['verdict', '--sweep', sweep, '--json', '-'], {
@@ -166,7 +237,9 @@ describe('verdict', () => {
     const saidOf = async (file: string) =>
       (await runProgram(['verdict', '--sweep', sweep, file], { cwd: folder })).stderr;
     assert.equal(await saidOf('nowhere'), 'cnn-sweep: nowhere: no such file\n');
-    assert.equal(await saidOf('.'), 'cnn-sweep: .: a folder; expected a file\n');
+    assert.equal(await saidOf('.'), 'cnn-sweep: .: not a run folder; it has no journal\n');
+    const { stderr } = await runProgram(['verdict', 'curves.ndjson'], { cwd: folder });
+    assert.equal(stderr, 'cnn-sweep: --sweep: missing; curves need the sweep file whose trials they are\n');
   });
 
   test('the only trial of a sweep is called so', async (context) => {
