@@ -1,3 +1,4 @@
+import type { Random } from '../shared/backoff.ts';
 import type { Cluster } from '../shared/calls.ts';
 import { JOBS, PODS, SLICES, SWEEPS } from '../shared/kinds.ts';
 import { controllerUID, ObjectCache } from '../shared/object-cache.ts';
@@ -14,7 +15,7 @@ export interface Caches {
   /** Whether the caches show all that we wrote for a Sweep: its Jobs and its slices. */
   caughtUp(namespace: string, memory: Pick<TurnMemory, 'jobsWritten' | 'slicesWritten'>): boolean;
   reachedSweep(namespace: string, resourceVersion: string): boolean;
-  /** What a turn reads. @param deleted UIDs of Jobs that count as gone; those that the cache has seen go are taken out of it */
+  /** What a turn reads. @param deleted UIDs of Jobs that count as gone; those whose end the cache has seen are taken out of it */
   read(sweep: ObjectMeta, deleted: Set<string>): SweepObjects;
 }
 
@@ -34,6 +35,7 @@ export interface CachesOptions {
   readonly onGone: (sweep: SweepObject) => void;
   readonly onProblem: (problem: ReflectorProblem) => void;
   readonly timers?: Timers;
+  readonly random?: Random;
 }
 
 export interface OpenCaches extends Caches {
@@ -50,8 +52,8 @@ export function openCaches({ onChange, onGone, ...options }: CachesOptions): Ope
   const jobs = new ObjectCache<Job>(controllerUID);
   const pods = new ObjectCache<Pod>(sweepUIDOf);
   const slices = new ObjectCache<SliceObject>(controllerUID);
-  const changed = (uid: string | undefined) => {
-    if (uid !== undefined) onChange(uid, false);
+  const changed = (...uids: readonly (string | undefined)[]) => {
+    for (const uid of new Set(uids)) if (uid !== undefined) onChange(uid, false);
   };
   const reflectors = {
     sweeps: startReflector({
@@ -70,7 +72,8 @@ export function openCaches({ onChange, onGone, ...options }: CachesOptions): Ope
       kind: JOBS,
       cache: jobs,
       project: projectJob,
-      onChange: (job) => changed(controllerUID(job)),
+      // By its label too: whoever takes its owner away makes it a stranger with a name of ours.
+      onChange: (job) => changed(controllerUID(job), sweepUIDOf(job)),
     }),
     pods: startReflector({
       ...options,
@@ -102,7 +105,9 @@ export function openCaches({ onChange, onGone, ...options }: CachesOptions): Ope
     read: ({ namespace, uid }, deleted) => {
       const there = [...jobs.values(namespace)];
       if (deleted.size > 0) {
-        const present = new Set(there.map(({ metadata }) => metadata.uid));
+        // One that only a finalizer holds is there, and is shown as it is.
+        const unseen = there.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+        const present = new Set(unseen.map(({ metadata }) => metadata.uid));
         for (const gone of deleted) if (!present.has(gone)) deleted.delete(gone);
       }
       return {

@@ -12,26 +12,38 @@ const MAX_OBJECTS = 3;
 export async function readStuck(turn: Turn): Promise<StuckStates> {
   const { sweep, object, snapshot, memory } = turn;
   const base = { sweep, object, snapshot, refusals: memory.refusals.current, sinceSeen: memory.facts.sinceSeen };
-  const first = stuckStates({ ...base, events: [] });
+  const first = withUnrecorded(turn, stuckStates({ ...base, events: [] }));
   const wanted = first.eventsWanted.slice(0, MAX_OBJECTS);
   for (const uid of memory.events.keys()) if (!wanted.some((each) => each.uid === uid)) memory.events.delete(uid);
   if (wanted.length === 0) return first;
   const events = await Promise.all(wanted.map((each) => readEvents(turn, each)));
-  return stuckStates({ ...base, events: events.flat() });
+  return withUnrecorded(turn, stuckStates({ ...base, events: events.flat() }));
+}
+
+/** Without a slice no result is recorded: that comes first. */
+function withUnrecorded({ memory: { unrecorded } }: Turn, states: StuckStates): StuckStates {
+  return unrecorded ? { ...states, stuck: [unrecorded, ...states.stuck] } : states;
 }
 
 async function readEvents(
-  { cluster, object, memory, timers }: Turn,
+  { cluster, object, memory, timers, log }: Turn,
   { uid }: EventsWanted,
 ): Promise<readonly EventObject[]> {
   const known = memory.events.get(uid);
   if (known && timers.now() - known.atMs < EVENTS_EVERY_MS) return known.events;
-  const { body } = await cluster.request({
-    method: 'GET',
-    path: pathOf(EVENTS, { namespace: object.metadata.namespace }),
-    query: { fieldSelector: `involvedObject.uid=${uid}`, limit: 50 },
-  });
-  const { items } = body as { items?: EventObject[] };
-  memory.events.set(uid, { atMs: timers.now(), events: items ?? [] });
-  return items ?? [];
+  let events: readonly EventObject[] = [];
+  try {
+    const { body } = await cluster.request({
+      method: 'GET',
+      path: pathOf(EVENTS, { namespace: object.metadata.namespace }),
+      query: { fieldSelector: `involvedObject.uid=${uid}`, limit: 50 },
+      tries: 1,
+    });
+    events = (body as { items?: EventObject[] }).items ?? [];
+  } catch (error) {
+    // They only explain: without them the status is still worth writing.
+    log.warn('events not read', { sweep: `${object.metadata.namespace}/${object.metadata.name}`, error });
+  }
+  memory.events.set(uid, { atMs: timers.now(), events });
+  return events;
 }

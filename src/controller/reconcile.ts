@@ -61,11 +61,14 @@ export class Reconciler {
       : planSweep(limitsOf(sweep), snapshot.planState);
 
     // 3. Record …
-    const turn: Turn = { ...this.#deps, timers: this.#timers, sweep, object, memory, snapshot, plan };
-    const recordInMs = isLeaving ? undefined : await record(turn, read.slices);
+    const turn: Turn = { ...this.#deps, timers: this.#timers, sweep, object, memory, snapshot, ...read, plan };
+    // What fails is tried again in another turn; the status, which tells of it, is written in this one.
+    const failures: unknown[] = [];
+    const tried = (step: Promise<number | undefined>) => step.catch((error: unknown) => void failures.push(error));
+    const recordInMs = isLeaving ? undefined : await tried(record(turn));
     // 4. … then start, and delete only Jobs whose trial a slice held at step 1.
-    const startInMs = await startTrials(turn);
-    const releaseInMs = await releaseJobs(turn);
+    const startInMs = failures.length > 0 ? undefined : await tried(startTrials(turn));
+    const releaseInMs = await tried(releaseJobs(turn));
 
     // 5. One status write, last.
     const { stuck, wakeInMs } = await readStuck(turn);
@@ -74,6 +77,8 @@ export class Reconciler {
     const status = buildStatus({ sweep, snapshot, verdict, stuck, previous, now: this.#time() });
     const status_ = await this.#writeStatus(object, memory, status);
     this.#deps.metrics.sweepSeen(sightOf(sweep, snapshot, status, sinceSeen));
+    memory.facts.end();
+    if (failures.length > 0) throw failures[0];
     const collisionMs = snapshot.collisions.length > 0 ? COLLISION_MS : undefined;
     return soonest(recordInMs, startInMs, releaseInMs, wakeInMs, snapshot.wakeInMs, status_?.againAfterMs, collisionMs);
   }

@@ -1,52 +1,99 @@
+import { ApiError } from '../shared/api-error.ts';
+import { SLICES } from '../shared/kinds.ts';
 import type { SliceObject } from '../shared/objects.ts';
 import type { TrialRecord } from '../sweep/slice.ts';
+import { isOwnedBy } from './job.ts';
+import { isCurrent, podsAreSeen } from './look-again.ts';
 import { stoppedRecord } from './record.ts';
+import { explainJobRefusal } from './refusal.ts';
 import { buildSlice, planRecords, type SliceWrite } from './slice.ts';
+import { all } from './steps.ts';
+import type { Stuck } from './stuck.ts';
 import type { Turn } from './turn.ts';
 import { laterVersion } from './turn-memory.ts';
 
 /** Until the caches show what stood in the way. */
 const LOOK_AGAIN_MS = 250;
+/** A person has to remove what has the slice's name. */
+const TAKEN_MS = 30_000;
 
 /** Writes what has ended, and what the plan stops, into slices: at most once a second, all together.
  * @returns when to try again, undefined if nothing is left
  */
-export async function record(turn: Turn, slices: readonly SliceObject[]): Promise<number | undefined> {
-  const { memory, sweep, snapshot, plan, log } = turn;
-  const stopped = plan.stop.flatMap((trial) => {
-    const facts = snapshot.running.get(trial);
-    const { maxFailedTrials = 0 } = sweep.sweep.spec;
-    return facts ? stoppedRecord(facts, `more than ${maxFailedTrials} trials failed`) : [];
-  });
-  const records = [...snapshot.toRecord, ...stopped];
-  if (records.length === 0) return undefined;
+export async function record(turn: Turn): Promise<number | undefined> {
+  try {
+    return await recordAll(turn);
+  } catch (error) {
+    if (error instanceof ApiError) turn.memory.unrecorded = sayUnrecorded(error);
+    throw error;
+  }
+}
+
+function sayUnrecorded(error: ApiError): Stuck {
+  const reason = explainJobRefusal(error) ?? 'NoProgress';
+  return { reason, message: `results cannot be recorded: ${error.message}` };
+}
+
+async function recordAll(turn: Turn): Promise<number | undefined> {
+  const { memory, sweep, snapshot, plan, slices, log } = turn;
+  if (snapshot.toRecord.length === 0 && plan.stop.length === 0) return undefined;
   const { leftMs } = memory.sliceWrites;
   if (leftMs > 0) return leftMs;
+
+  const ended = await withoutDoubtful(turn);
+  const stopped = await stoppedRecords(turn);
+  const records = [...ended, ...stopped];
+  const left = snapshot.toRecord.length + plan.stop.length > records.length ? LOOK_AGAIN_MS : undefined;
+  if (records.length === 0) return left;
   memory.sliceWrites.took();
+  memory.unrecorded = undefined;
   for (const write of planRecords(slices, records, sweep, memory.sweep.slices)) {
-    const version = await writeSlice(turn, slices, write);
-    // Somebody else wrote: another leader, whose records we must see first.
-    if (version === undefined) return LOOK_AGAIN_MS;
+    const version = await writeSlice(turn, write);
+    if (version === undefined) return memory.sliceWrites.leftMs;
     memory.slicesWritten = laterVersion(memory.slicesWritten, version);
     for (const each of write.records) noteRecorded(turn, each);
   }
   log.info('recorded', { sweep: `${sweep.namespace}/${sweep.name}`, trials: records.map(({ trial }) => trial) });
-  return undefined;
+  return left;
 }
 
-async function writeSlice(
-  { cluster, sweep }: Turn,
-  slices: readonly SliceObject[],
-  write: SliceWrite,
-): Promise<string | undefined> {
-  if (write.kind === 'create') {
-    const created = await cluster.createSlice(buildSlice(sweep, write.slice, write.records));
-    return created.kind === 'created' ? created.object.metadata.resourceVersion : undefined;
+/** Without failures that may be none: of a trial with a Pod whose end was not seen. */
+async function withoutDoubtful(turn: Turn): Promise<TrialRecord[]> {
+  const { toRecord } = turn.snapshot;
+  const isSure = await all(
+    toRecord.map(async ({ outcome, trial }) => outcome !== 'Failed' || (await podsAreSeen(turn, trial))),
+  );
+  return toRecord.filter((_, at) => isSure[at]);
+}
+
+async function stoppedRecords(turn: Turn): Promise<TrialRecord[]> {
+  const { plan, snapshot, sweep } = turn;
+  // A limit that was raised a moment ago stops nothing.
+  if (plan.stop.length === 0 || !(await isCurrent(turn))) return [];
+  const { maxFailedTrials = 0 } = sweep.sweep.spec;
+  return plan.stop.flatMap((trial) => {
+    const facts = snapshot.running.get(trial);
+    return facts ? stoppedRecord(facts, `more than ${maxFailedTrials} trials failed`) : [];
+  });
+}
+
+/** @returns the slice's new version; undefined if somebody else wrote: another leader, whose records must be seen first, or a stranger */
+async function writeSlice(turn: Turn, write: SliceWrite): Promise<string | undefined> {
+  const { cluster, sweep, slices, memory } = turn;
+  if (write.kind === 'append') {
+    const slice = slices.find(({ metadata }) => metadata.name === write.name);
+    const written = slice && (await cluster.appendRecords(slice, write.records));
+    return written?.kind === 'written' ? written.object.metadata.resourceVersion : undefined;
   }
-  const slice = slices.find(({ metadata }) => metadata.name === write.name);
-  if (!slice) return undefined;
-  const written = await cluster.appendRecords(slice, write.records);
-  return written.kind === 'written' ? written.object.metadata.resourceVersion : undefined;
+  const created = await cluster.createSlice(buildSlice(sweep, write.slice, write.records));
+  if (created.kind === 'created') return created.object.metadata.resourceVersion;
+  const { namespace, uid } = sweep;
+  const other: SliceObject | undefined = await cluster.get(SLICES, { namespace, name: write.name });
+  if (!other || isOwnedBy(other.metadata, uid)) return undefined;
+  const message = `TrialResultSlice ${write.name}: has the name that the next results need, and is not ours: delete it, or create the Sweep under another name`;
+  memory.unrecorded = { reason: 'NameCollision', message };
+  memory.sliceWrites.pause(TAKEN_MS);
+  return undefined;
 }
 
 function noteRecorded(

@@ -1,5 +1,6 @@
 import { isOurs } from './job.ts';
 import type { ReleasedJob } from './snapshot.ts';
+import { all } from './steps.ts';
 import type { Turn } from './turn.ts';
 
 /** Most Jobs that one turn deletes. */
@@ -10,7 +11,7 @@ const MAX_DELETES = 50;
  */
 export async function releaseJobs(turn: Turn): Promise<number | undefined> {
   const due = turn.snapshot.released.filter(({ deleteInMs }) => deleteInMs === 0);
-  await Promise.all(due.slice(0, MAX_DELETES).map((released) => release(turn, released)));
+  await all(due.slice(0, MAX_DELETES).map((released) => release(turn, released)));
   return due.length > MAX_DELETES ? 0 : undefined;
 }
 

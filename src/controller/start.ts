@@ -1,7 +1,10 @@
 import { ApiError } from '../shared/api-error.ts';
+import type { Job } from '../shared/objects.ts';
 import { buildJob, isOurs } from './job.ts';
-import type { Refusal } from './refusal.ts';
+import { isCurrent, podsAreSeen } from './look-again.ts';
+import { explainJobRefusal, type Refusal } from './refusal.ts';
 import { attemptFor } from './snapshot.ts';
+import { all } from './steps.ts';
 import type { Turn } from './turn.ts';
 import { laterVersion } from './turn-memory.ts';
 
@@ -15,62 +18,72 @@ const LOOK_AGAIN_MS = 250;
  * @returns when to go on, undefined if nothing is left to start
  */
 export async function startTrials(turn: Turn): Promise<number | undefined> {
-  const { cluster, object, plan, memory, snapshot } = turn;
-  if (plan.start.length === 0) return undefined;
+  const { plan, memory, snapshot } = turn;
+  if (plan.start.length === 0) {
+    memory.refusals.note([]); // whoever is not wanted any more was not refused
+    return undefined;
+  }
   if (memory.refusals.leftMs > 0) return memory.refusals.leftMs;
   if (snapshot.released.length > MAX_RELEASED) return 1_000;
-
   // The cache may be older than a deletion, or than a Sweep of the same name created anew (F3, F15).
-  const { uid, generation } = object.metadata;
-  const live = await cluster.getSweep(object.metadata);
-  const isSame = live?.metadata.uid === uid && live.metadata.generation === generation;
-  if (!isSame || live.metadata.deletionTimestamp !== undefined) return LOOK_AGAIN_MS;
+  if (!(await isCurrent(turn))) return LOOK_AGAIN_MS;
 
   // Where creates were refused one asks first.
   const count = memory.refusals.current.length > 0 ? 1 : MAX_STARTS;
   const starts = plan.start.slice(0, count);
-  const answers = await Promise.all(starts.map((trial) => start(turn, trial)));
+  const answers = await all(starts.map((trial) => start(turn, trial)));
   const refusals = answers.filter((answer) => typeof answer === 'object');
-  memory.refusals.note(refusals, answers.filter((answer) => answer === 'created').length);
-  if (refusals.length > 0) return memory.refusals.leftMs;
+  if (refusals.length > 0 || !answers.includes('later')) memory.refusals.note(refusals);
+  if (memory.refusals.leftMs > 0) return memory.refusals.leftMs;
+  if (answers.includes('later')) return LOOK_AGAIN_MS;
   return plan.start.length > count ? 0 : undefined;
 }
 
-async function start(turn: Turn, index: number): Promise<'created' | 'there' | Refusal> {
-  const { cluster, sweep, memory, snapshot, trainer, metrics, log } = turn;
+async function start(turn: Turn, index: number): Promise<'there' | 'later' | Refusal> {
+  const { sweep, snapshot, trainer } = turn;
   const trial = sweep.trials[index];
   if (!trial) return 'there';
   const attempt = attemptFor(snapshot, index);
-  const job = buildJob(sweep, trial, attempt, trainer);
+  if (attempt > 1 && !(await podsAreSeen(turn, index))) return 'later';
   try {
-    const answer = await cluster.createJob(job);
-    if (answer.kind === 'exists') {
-      const other = await cluster.getJob(job.metadata);
-      // Ours: the answer to an earlier try was lost, or another leader was faster. The cache will show it.
-      if (!other || isOurs(other, sweep.uid, trial)) return 'there';
+    const { job, isNew } = await createJob(turn, buildJob(sweep, trial, attempt, trainer));
+    if (!job) return 'later'; // it went again
+    if (!isOurs(job, sweep.uid, trial)) {
       const message = `Job "${job.metadata.name}" exists and is not ours`;
       return { trial: index, code: 409, reason: 'AlreadyExists', message };
     }
-    memory.jobsWritten = laterVersion(memory.jobsWritten, answer.object.metadata.resourceVersion);
+    if (isNew) noteStarted(turn, job, { trial: index, attempt });
   } catch (error) {
-    if (!(error instanceof ApiError) || error.passes) throw error;
-    const { code, reason, message } = error;
-    log.warn('job refused', {
-      sweep: `${sweep.namespace}/${sweep.name}`,
-      trial: index,
-      attempt,
-      code,
-      reason,
-      message,
-    });
-    return { trial: index, code, reason, message };
+    return refusalOf(turn, error, { trial: index, attempt });
   }
+  return 'there';
+}
+
+/** Asks once: what is asked for again minutes later may not be wanted any more. The next turn asks, if it still is. */
+async function createJob({ cluster, memory }: Turn, manifest: ReturnType<typeof buildJob>) {
+  const answer = await cluster.createJob(manifest, { tries: 1 });
+  const isNew = answer.kind === 'created';
+  // Ours, if the answer to an earlier try was lost or another leader was faster.
+  const job: Job | undefined = isNew ? answer.object : await cluster.getJob(manifest.metadata);
+  if (job) memory.jobsWritten = laterVersion(memory.jobsWritten, job.metadata.resourceVersion);
+  return { job, isNew };
+}
+
+/** @throws what is no refusal of this Job: it passes by itself, and the turn is tried again */
+function refusalOf({ sweep, memory, log }: Turn, error: unknown, who: { trial: number; attempt: number }) {
+  if (!(error instanceof ApiError)) throw error;
+  const { code, reason, message, passes, retryAfterMs } = error;
+  // A webhook that is down answers as a server in trouble does, and has a name of its own.
+  if (passes && explainJobRefusal(error) === undefined) {
+    if (retryAfterMs === undefined) throw error;
+    memory.refusals.pause(retryAfterMs);
+    return 'later';
+  }
+  log.warn('job refused', { sweep: `${sweep.namespace}/${sweep.name}`, ...who, code, reason, message });
+  return { trial: who.trial, code, reason, message };
+}
+
+function noteStarted({ sweep, metrics, log }: Turn, { metadata }: Job, who: { trial: number; attempt: number }): void {
   metrics.trials.created(sweep.namespace);
-  log.info('trial started', {
-    sweep: `${sweep.namespace}/${sweep.name}`,
-    trial: index,
-    attempt,
-    job: job.metadata.name,
-  });
-  return 'created';
+  log.info('started', { sweep: `${sweep.namespace}/${sweep.name}`, ...who, job: metadata.name });
 }

@@ -3,12 +3,14 @@ import type { Timers } from '../shared/timers.ts';
 import type { SweepStatus } from '../sweep/status.ts';
 import { SweepMemory } from './memory.ts';
 import type { Refusal } from './refusal.ts';
+import type { Stuck } from './stuck.ts';
 
 /** Since when facts stand, on our own clock. What one turn does not ask for is forgotten: it does not stand any more. */
 export class FirstSeen {
   readonly #now: () => number;
   #seen = new Map<string, number>();
   #asked = new Map<string, number>();
+  #ended: boolean = true;
 
   constructor(now: () => number) {
     this.#now = now;
@@ -16,8 +18,15 @@ export class FirstSeen {
 
   /** A turn begins. */
   begin(): void {
-    this.#seen = this.#asked;
+    // One that failed half-way did not come to all of its questions.
+    this.#seen = this.#ended ? this.#asked : new Map([...this.#seen, ...this.#asked]);
     this.#asked = new Map();
+    this.#ended = false;
+  }
+
+  /** It came to its end. */
+  end(): void {
+    this.#ended = true;
   }
 
   readonly sinceSeen = (key: string): number => {
@@ -47,6 +56,11 @@ export class Pace {
   took(): void {
     this.#last = this.#now();
   }
+
+  /** Not before so much time has passed. */
+  pause(ms: number): void {
+    this.#last = this.#now() + ms - this.#everyMs;
+  }
 }
 
 const WRITE_EVERY_MS = 1_000;
@@ -73,10 +87,14 @@ export class Refusals {
     return Math.max(0, this.#until - this.#now());
   }
 
-  /** What one turn's creates came to. @param created how many succeeded */
-  note(refusals: readonly Refusal[], created: number): void {
+  /** Nothing is created before: the API server said so. */
+  pause(ms: number): void {
+    this.#until = Math.max(this.#until, this.#now() + ms);
+  }
+
+  /** What one turn's creates came to; none: every Job that was wanted is there. */
+  note(refusals: readonly Refusal[]): void {
     if (refusals.length === 0) {
-      if (created === 0) return;
       this.#refusals = [];
       this.#times = 0;
       return;
@@ -100,6 +118,8 @@ export class TurnMemory {
   jobsWritten = '0';
   slicesWritten = '0';
   sweepWritten = '0';
+  /** Why results cannot be recorded. */
+  unrecorded: Stuck | undefined;
   /** As written last. */
   status: SweepStatus | undefined;
   /** Events of Jobs and Pods that do not get on, and when they were read. */

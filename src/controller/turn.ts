@@ -1,6 +1,6 @@
 import type { Cluster } from '../shared/calls.ts';
 import type { Log } from '../shared/log.ts';
-import type { SweepObject } from '../shared/objects.ts';
+import type { Pod, SliceObject, SweepObject } from '../shared/objects.ts';
 import type { Timers } from '../shared/timers.ts';
 import type { Plan } from '../sweep/plan.ts';
 import type { Caches } from './caches.ts';
@@ -32,5 +32,8 @@ export interface Turn extends ReconcilerDeps {
   readonly object: SweepObject;
   readonly memory: TurnMemory;
   readonly snapshot: Snapshot;
+  /** As read at its beginning. */
+  readonly slices: readonly SliceObject[];
+  readonly pods: readonly Pod[];
   readonly plan: Plan;
 }

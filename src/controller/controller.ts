@@ -1,0 +1,187 @@
+import type { Random } from '../shared/backoff.ts';
+import { type Cluster, openCluster } from '../shared/calls.ts';
+import { JOBS, PODS, SLICES, SWEEPS } from '../shared/kinds.ts';
+import type { Log } from '../shared/log.ts';
+import { pause, realTimers, type Timers } from '../shared/timers.ts';
+import type { Wire } from '../shared/wire.ts';
+import { type OpenCaches, openCaches } from './caches.ts';
+import { openEvents } from './events.ts';
+import type { TrainerOptions } from './job.ts';
+import { type Elector, leaseIn, startElector } from './lease.ts';
+import type { ControllerMetrics } from './metrics.ts';
+import { Reconciler } from './reconcile.ts';
+import { type QueueFigures, startQueue, type WorkQueue } from './workqueue.ts';
+
+/** How to run for the lease. */
+export interface LeaseOptions {
+  readonly namespace: string;
+  readonly name: string;
+  /** Of this process alone. */
+  readonly identity: string;
+  readonly leaseMs: number;
+  readonly renewMs: number;
+  readonly retryMs: number;
+  /** Once: the program exits at once, without clean-up. */
+  readonly onLost: (why: string) => void;
+}
+
+export interface ControllerOptions {
+  readonly wire: Wire;
+  /** Absent: all. */
+  readonly namespaces: readonly string[] | undefined;
+  readonly trainer: TrainerOptions;
+  /** From the record of a trial to the delete of its Job. */
+  readonly deleteDelayMs: number;
+  /** Absent: it leads without asking; nobody else may run beside it. */
+  readonly lease?: LeaseOptions | undefined;
+  readonly log: Log;
+  readonly metrics: ControllerMetrics;
+  readonly timers?: Timers;
+  readonly random?: Random;
+  readonly wallClock?: () => Date;
+  /** Tests put something between the parts. */
+  readonly open?: { readonly cluster?: typeof openCluster; readonly caches?: typeof openCaches };
+}
+
+export interface Controller {
+  /** What is missing until it can lead, or can act as the leader. */
+  readonly missing: string | undefined;
+  readonly leads: boolean;
+  /** Longest time without a byte from the API server; 0 for who does not lead. */
+  readonly quietMs: number;
+  queueFigures(): QueueFigures;
+  /** No new turn; the lease is given up only if nothing of ours can still be sent. @returns whether that was so */
+  stop(drainMs: number): Promise<boolean>;
+}
+
+const READ_AGAIN_MS = 5_000;
+const IDLE: QueueFigures = { depth: 0, activeWorkers: 0, unfinishedWorkSeconds: 0, longestRunningSeconds: 0 };
+
+/** Puts the parts together: first the right to read, then the lease, then the caches, then turns.
+ *
+ * The caches are opened by the leader, never before: a standby's watch may be half-open for a minute without anybody's noticing, and a
+ * cache that has not seen a record whose Job is gone would start that trial again. What is listed after the lease was taken holds all
+ * that earlier leaders wrote, but for a request in flight: that is what the delay before a delete is for.
+ */
+export function startController(options: ControllerOptions): Controller {
+  return new RunningController(options);
+}
+
+class RunningController implements Controller {
+  readonly #options: ControllerOptions;
+  readonly #timers: Timers;
+  readonly #stopping = new AbortController();
+  readonly #cluster: Cluster;
+  #canRead: boolean = false;
+  #elector: Elector | undefined;
+  #caches: OpenCaches | undefined;
+  #queue: WorkQueue | undefined;
+
+  constructor(options: ControllerOptions) {
+    this.#options = options;
+    this.#timers = options.timers ?? realTimers;
+    const open = options.open?.cluster ?? openCluster;
+    this.#cluster = open(options.wire, {
+      beforeWrite: () => this.#elector?.assertLeading(),
+      onRequest: options.metrics.onRequest,
+      stopping: this.#stopping.signal,
+      timers: options.timers,
+      random: options.random,
+    });
+    void this.#run();
+  }
+
+  get missing(): string | undefined {
+    if (!this.#canRead) return 'nothing could be read yet';
+    return this.#caches && !this.#caches.isSynced ? 'not listed yet' : undefined;
+  }
+
+  get leads(): boolean {
+    return this.#options.lease ? (this.#elector?.leads ?? false) : this.#caches !== undefined;
+  }
+
+  get quietMs(): number {
+    return this.#caches?.quietMs ?? 0;
+  }
+
+  queueFigures(): QueueFigures {
+    return this.#queue?.figures() ?? IDLE;
+  }
+
+  async stop(drainMs: number): Promise<boolean> {
+    this.#stopping.abort();
+    const isDrained = ((await this.#queue?.stop(drainMs)) ?? true) && this.#cluster.inFlight === 0;
+    if (isDrained) await this.#elector?.release();
+    return isDrained;
+  }
+
+  async #run(): Promise<void> {
+    await this.#waitUntilReadable();
+    if (this.#stopping.signal.aborted) return;
+    const { lease, wire, timers, random, wallClock, log } = this.#options;
+    if (!lease) {
+      await this.#lead();
+      return;
+    }
+    // Limits of its own: a renewal never waits behind other requests.
+    const limits = { ...(timers && { timers }), ...(random && { random }) };
+    const store = leaseIn(openCluster(wire, limits), lease, lease.renewMs / 2);
+    this.#elector = startElector({
+      ...{ ...lease, ...limits, store },
+      ...(wallClock && { wallClock }),
+      onElected: () => void this.#lead(),
+      onProblem: (error) => log.warn('lease', { error }),
+    });
+  }
+
+  /** Who cannot read what a leader reads does not ask for the lease: another one may be able to. */
+  async #waitUntilReadable(): Promise<void> {
+    const { namespaces = [undefined], log } = this.#options;
+    const { signal } = this.#stopping;
+    while (!this.#canRead && !signal.aborted) {
+      try {
+        for (const namespace of namespaces) {
+          for (const kind of [SWEEPS, JOBS, PODS, SLICES]) {
+            await this.#cluster.list(kind, { namespace, limit: 1 }, { signal });
+          }
+        }
+        this.#canRead = true;
+      } catch (error) {
+        if (signal.aborted) return;
+        log.warn('cannot read', { error, waitMs: READ_AGAIN_MS });
+        await pause(this.#timers, READ_AGAIN_MS, signal);
+      }
+    }
+  }
+
+  async #lead(): Promise<void> {
+    const { namespaces, trainer, deleteDelayMs, log, metrics, timers, random, wallClock, open } = this.#options;
+    if (this.#stopping.signal.aborted) return;
+    log.info('leading');
+    const cluster = this.#cluster;
+    const caches = (open?.caches ?? openCaches)({
+      ...{ cluster, namespaces },
+      ...(timers && { timers }),
+      ...(random && { random }),
+      onChange: (uid, isSpec) => (isSpec ? this.#queue?.addNow(uid) : this.#queue?.add(uid)),
+      onGone: ({ metadata }) => metrics.sweepGone(metadata.namespace, metadata.name),
+      onProblem: ({ plural, namespace, error, waitMs }) => log.warn('watch', { plural, namespace, error, waitMs }),
+    });
+    this.#caches = caches;
+    await caches.synced;
+    if (this.#stopping.signal.aborted) return;
+    log.info('listed', { sweeps: caches.sweeps.size });
+    const times = { timers: this.#timers, ...(wallClock && { wallClock }) };
+    const events = openEvents(cluster, { log, ...times });
+    const reconciler = new Reconciler({ cluster, caches, log, metrics, events, trainer, deleteDelayMs, ...times });
+    const queue = startQueue({
+      turn: (uid) => reconciler.turn(uid),
+      observer: metrics.queue,
+      onError: (uid, error, failures, waitMs) => log.error('turn failed', { uid, error, failures, waitMs }),
+      timers: this.#timers,
+      ...(random && { random }),
+    });
+    this.#queue = queue;
+    for (const { metadata } of caches.sweeps.values()) queue.add(metadata.uid);
+  }
+}
