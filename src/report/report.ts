@@ -8,6 +8,7 @@ import {
   modelSection,
   ruleSection,
   runSection,
+  seedsSection,
   trialsSection,
   verdictSection,
 } from './sections.ts';
@@ -56,6 +57,7 @@ ${verdictSection(input, explanation)}
 ${curvesSection(data)}
 ${comparisonSections(data)}
 ${trialsSection(data)}
+${seedsSection(input, data)}
 ${alternativesSection(input, data)}
 <div class="two">${modelSection(input)}<div>${ruleSection(input)}${runSection(input)}</div></div>
 </main>

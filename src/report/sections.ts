@@ -1,13 +1,14 @@
 import { DATASETS } from '../sweep/dataset.ts';
 import { formatAccuracy, formatLoss } from '../sweep/figures.ts';
 import { percent, points } from '../sweep/finding.ts';
+import { groupBySeed, type SeedGroup } from '../sweep/seeds.ts';
 import { GLYPHS, STATUS_WORDS } from './charts/marks.ts';
 import { scoredTrials } from './charts/parameters.ts';
 import type { ReportData, ReportInput, TrialView } from './data.ts';
 import { capitalised, formatCount, formatSeconds, plural } from './format.ts';
 import { html, type Markup } from './html.ts';
 import { browserCode, nodeCode } from './usage.ts';
-import { type Explanation, explainAlternative, isFinished } from './words.ts';
+import { type Explanation, explainAlternative, explainSeeds, isFinished } from './words.ts';
 
 export function verdictSection(input: ReportInput, { headline, sentence, notes, remark }: Explanation): Markup {
   return html`<section id="verdict" aria-labelledby="headline">
@@ -156,6 +157,40 @@ function trialRow(view: TrialView, best: number | null, at: number): Markup {
     ([, , cell]) => html`<td class="number">${cell(view)}</td>`,
   )}</tr>
 `;
+}
+
+/** How much of the figures is luck; left out where `seed` is no axis. */
+export function seedsSection({ trials, verdict }: ReportInput, data: ReportData): Markup | null {
+  const groups = groupBySeed(trials, verdict.findings);
+  if (groups.length === 0) return null;
+  const names = new Map(data.trials.map(({ trial, name }) => [trial, name.replace(/, seed \d+$/, '')]));
+  const loss = ({ meanValidationLoss }: SeedGroup) => meanValidationLoss ?? Number.MAX_VALUE;
+  const rows = groups.toSorted((a, b) => loss(a) - loss(b));
+  return html`<section id="seeds" aria-labelledby="seeds-title">
+<h2 id="seeds-title">Over the seeds</h2>
+<p>${explainSeeds(rows, verdict.best, (group) => names.get(group.trials[0] ?? -1) ?? group.network)}</p>
+<div class="scroll" tabindex="0" role="region" aria-label="Each network over its seeds"><table><thead><tr><th scope="col">Network</th>${[
+    'Mean validation loss',
+    'Standard deviation',
+    'Lowest',
+    'Highest',
+    'Mean validation accuracy',
+    'Seeds compared',
+    'Could win',
+  ].map((title) => html`<th scope="col" class="number">${title}</th>`)}</tr></thead>
+<tbody>${rows.map(
+    (group) => html`<tr><th scope="row">${names.get(group.trials[0] ?? -1) ?? group.network}</th>${[
+      formatLoss(group.meanValidationLoss),
+      formatLoss(group.standardDeviation),
+      formatLoss(group.lowestValidationLoss),
+      formatLoss(group.highestValidationLoss),
+      formatAccuracy(group.meanValidationAccuracy),
+      `${group.compared} of ${group.trials.length}`,
+      String(group.eligible),
+    ].map((cell) => html`<td class="number">${cell}</td>`)}</tr>
+`,
+  )}</tbody></table></div>
+</section>`;
 }
 
 /** Left out where no rule picks anything. */

@@ -1,6 +1,7 @@
 import { formatAccuracy, formatLoss } from '../sweep/figures.ts';
 import { type FindingName, lateTurn, percent, points } from '../sweep/finding.ts';
 import type { Selection } from '../sweep/schema.ts';
+import type { SeedGroup } from '../sweep/seeds.ts';
 import { isEligible } from '../sweep/selection.ts';
 import { type Alternative, type BestModel, RULE_WORDS, type Verdict } from '../sweep/verdict.ts';
 import { STATUS_WORDS } from './charts/marks.ts';
@@ -86,6 +87,25 @@ const them = (count: number) => (count === 1 ? 'it' : 'them');
 
 function countFailed({ results }: ReportInput): number {
   return results.filter(({ outcome }) => outcome === 'Failed').length;
+}
+
+/** The verdict names one trial: what it owes to its seed, and whether another network does better on average.
+ * @param groups the lowest mean loss first
+ */
+export function explainSeeds(
+  groups: readonly SeedGroup[],
+  best: BestModel | null,
+  nameOf: (group: SeedGroup) => string,
+): string {
+  const own = groups.find(({ trials }) => best && trials.includes(best.trial));
+  const rule = 'The verdict names a trial, not a network: of several seeds the luckiest may win.';
+  if (!best || own?.meanValidationLoss == null || own.standardDeviation === null) return rule;
+  const { meanValidationLoss: mean, standardDeviation: spread, compared, trials } = own;
+  const seeds = compared === trials.length ? `${compared} seeds` : `${compared} of ${trials.length} seeds`;
+  const figures = `The winner’s loss is ${formatLoss(best.validationLoss)}; over ${seeds} its network has ${formatLoss(mean)} on average, with a standard deviation of ${formatLoss(spread)}.`;
+  const [lowest] = groups;
+  if (!lowest || lowest === own || lowest.meanValidationLoss === null) return `${rule} ${figures}`;
+  return `${rule} ${figures} The lowest mean is that of ${unbroken(nameOf(lowest))}, ${formatLoss(lowest.meanValidationLoss)}.`;
 }
 
 /** A number stays on the line of its name. */

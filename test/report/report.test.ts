@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { buildData } from '../../src/report/data.ts';
 import { buildReport, type ReportAssets, type ReportInput } from '../../src/report/report.ts';
-import { explainVerdict } from '../../src/report/words.ts';
+import { explainSeeds, explainVerdict } from '../../src/report/words.ts';
 import type { Curve } from '../../src/sweep/curve.ts';
+import { groupBySeed, type SeedGroup } from '../../src/sweep/seeds.ts';
 import { makeLargeReport, makeSmallReport, makeStudyReport, makeTroubledReport } from '../builders.ts';
 import { makeBegunReport, makeCloseReport, withLosses } from './close.ts';
 
@@ -257,6 +258,46 @@ describe('the page', () => {
   test('shows the sweep as the run folder has it, byte for byte', () => {
     const sweepText = '# mine\nspec:   {grid: [{widths: [[3, 8]]}]}\n';
     assert.ok(buildReport({ ...makeStudyReport(), sweepText }, noAssets).includes(`<code>${sweepText}</code>`));
+  });
+});
+
+describe('the seeds', () => {
+  const bare = { scripts: [], styles: [] };
+  const partOf = (page: string) => /<section id="seeds"[\s\S]*?<\/section>/.exec(page)?.[0];
+
+  test('of an axis of seeds have a section: each network with its mean and its spread, the lowest mean first', () => {
+    const input = makeLargeReport(300);
+    const part = partOf(buildReport(input, bare)) ?? '';
+    const groups = groupBySeed(input.trials, input.verdict.findings);
+    assert.equal(part.match(/<th scope="row">/g)?.length, groups.length);
+    const means = [...part.matchAll(/<\/th><td class="number">(\d\.\d{3})<\/td>/g)].map(([, mean]) => Number(mean));
+    assert.equal(means.length, groups.length);
+    assert.deepEqual(
+      means,
+      means.toSorted((a, b) => a - b),
+    );
+    assert.doesNotMatch(part, /, seed \d/, 'no network is named by a seed');
+    const own = groups.find(({ trials }) => trials.includes(input.verdict.best?.trial ?? -1));
+    const figures = `over 3 seeds its network has ${own?.meanValidationLoss?.toFixed(3)} on average`;
+    assert.ok(part.includes(figures), `${figures} in ${part.slice(0, 600)}`);
+  });
+
+  test('are not spoken of where each network has one', () => {
+    assert.equal(partOf(buildReport(makeStudyReport(), bare)), undefined);
+  });
+
+  test('name the network of the lowest mean if it is not the winner’s', () => {
+    const group = (network: string, trials: number[], meanValidationLoss: number): SeedGroup => ({
+      ...(groupBySeed(makeLargeReport(300).trials, [])[0] as SeedGroup),
+      ...{ network, trials, compared: 2, meanValidationLoss, standardDeviation: 0.1 },
+    });
+    const { best } = makeStudyReport().verdict;
+    assert.ok(best);
+    const [ours, other] = [group('ours', [best.trial, 90], 1.2), group('other', [91, 92], 1.1)];
+    const said = (...groups: SeedGroup[]) => explainSeeds(groups, best, ({ network }) => network);
+    assert.match(said(other, ours), / has 1\.200 on average, .* The lowest mean is that of other, 1\.100\.$/);
+    assert.doesNotMatch(said(ours, other), /The lowest mean/);
+    assert.match(explainSeeds([other], null, String), /luckiest may win\.$/);
   });
 });
 
