@@ -2,8 +2,9 @@ import type { EventObject, Job, ObjectMeta, Pod, SweepObject } from '../shared/o
 import type { StuckReason } from '../sweep/reasons.ts';
 import { isDone, isScheduled, trainerOf } from './attempt-end.ts';
 import type { ClusterSweep } from './cluster-sweep.ts';
+import type { RunningAttempt } from './fate.ts';
 import { explainJobRefusal, explainPodRefusal, type Refusal } from './refusal.ts';
-import type { RunningAttempt, Snapshot } from './snapshot.ts';
+import type { Snapshot } from './snapshot.ts';
 import { cut } from './text.ts';
 import { type SinceSeen, Waits } from './waits.ts';
 
