@@ -167,6 +167,16 @@ test('an API server that takes 4.9 s for everything costs no lease', async () =>
   assert.ok(elector.leads, 'slow is not lost');
 });
 
+test('a renewal is as old as its request, not as its answer', async () => {
+  const election = new Election();
+  const elector = election.start('a');
+  await election.clock.advance(1_000);
+  election.spoil('a', { kind: 'late', ms: 3_000 });
+  await election.clock.advance(4_300); // sent after 2.2 s, answered after 5.2 s
+  assert.ok(elector.renewedWithin(3_200));
+  assert.ok(!elector.renewedWithin(3_000));
+});
+
 test('a released lease is taken at once, and the one who released it never leads again', async () => {
   const election = new Election();
   const elector = election.start('a');
