@@ -23,6 +23,7 @@ import {
 import { shownSweeps, sweepOfNotes } from './sweeps.ts';
 
 const HOME = 'cnn-sweep';
+const LEASE = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease' };
 const SWEEP = {
   apiVersion: 'cnn-sweep.dev/v1alpha1',
   kind: 'Sweep',
@@ -76,9 +77,16 @@ suite('on a real API server', { skip: SKIP, timeout: 300_000 }, () => {
       });
 
       test('upgrades to two replicas in two namespaces, and the other way to start anew', async () => {
+        const lease = { name: 'cnn-sweep-controller', namespace: HOME };
+        // As a controller does: all of it is replaced, labels too.
+        const held = { ...LEASE, metadata: lease, spec: { holderIdentity: 'somebody', leaseDurationSeconds: 15 } };
+        writeFileSync(path.join(folder, 'lease.json'), JSON.stringify(held));
+        await cluster.kubectl('replace', '--filename', path.join(folder, 'lease.json'));
+
         const values = { controller: { replicas: 2 }, watchNamespaces: [HOME, 'team'], kueue: { enabled: true } };
         await run(program, `upgrade ${CHART}`, [], values);
         assert.equal(at(await deployment(), 'spec', 'replicas'), 2);
+        assert.deepEqual(at(await get('lease', lease.name, '--namespace', HOME), 'spec'), held.spec, 'who leads');
         assert.ok(await get('role', 'cnn-sweep-controller', '--namespace=team'));
         assert.ok(await get('poddisruptionbudget', 'cnn-sweep-controller', '--namespace', HOME));
 
