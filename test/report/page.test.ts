@@ -112,8 +112,8 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
   test('draws a training and a validation line for each trial, and marks the gap, the kept epoch and t*', async () => {
     const { page } = await open(makeStudyReport());
     const chart = page.locator('#curves-chart svg');
-    assert.equal(await chart.locator('g[aria-label=line] path').count(), 9 * 2 + 3);
-    assert.equal(await chart.locator('g[aria-label=area] path').count(), 1);
+    assert.equal(await chart.locator('g[data-mark=line] path').count(), 9 * 2 + 3);
+    assert.equal(await chart.locator('g[data-mark=area] path').count(), 1);
     const text = await chart.textContent();
     assert.match(text ?? '', /kept, epoch 15/);
     assert.match(text ?? '', /turning point t\*, epoch 12/);
@@ -124,15 +124,15 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     const { page } = await open(makeCloseReport());
     const svg = page.locator('#size-chart svg');
     const ends = await svg
-      .locator('g[aria-label=rule] line')
+      .locator('g[data-mark=rule] line')
       .evaluateAll((lines) => lines.flatMap((line) => [line.getAttribute('y1'), line.getAttribute('y2')]).map(Number));
     const band = await svg
-      .locator('g[aria-label=rect] rect')
+      .locator('g[data-mark=rect] rect')
       .evaluateAll((rects) => rects.flatMap((r) => [Number(r.getAttribute('y')), Number(r.getAttribute('height'))]));
     const [top = Number.NaN, height = Number.NaN] = band;
     assert.equal(ends.length, 2 * (2 + 2));
     for (const y of [...ends, top, top + height]) assert.ok(y >= 16 && y <= 400 - 44, `${y}`);
-    const marks = svg.locator('g[aria-label=rule], g[aria-label=rect]');
+    const marks = svg.locator('g[data-mark=rule], g[data-mark=rect]');
     assert.ok(await marks.evaluateAll((groups) => groups.every((g) => g.closest('[clip-path]') !== null)));
     await page.close();
   });
@@ -169,7 +169,7 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     assert.equal(await rows('#size-chart'), 10);
     assert.equal(
       await rows('#heat-chart'),
-      await page.locator('#heat-chart g[aria-label=cell]').first().locator('rect').count(),
+      await page.locator('#heat-chart g[data-mark=cell]').first().locator('rect').count(),
     );
     await page.close();
   });
@@ -333,7 +333,7 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     assert.match((await page.locator('#heat-chart .legend').textContent()) ?? '', /^Validation loss\s*\d\.\d{3}/);
     const cellFills = () =>
       page
-        .locator('#heat-chart svg g[aria-label=cell] rect')
+        .locator('#heat-chart svg g[data-mark=cell] rect')
         .evaluateAll((all) => all.map((one) => getComputedStyle(one).fill));
     const light = await coloursNow();
     assert.equal(new Set(light).size, 5);

@@ -38,6 +38,7 @@ export function openFigure(selector: string, { shows, draw, table, picked }: Fig
       const svg = Plot.plot(options);
       // Its constant style sheet is part of ours: the page's policy admits no other.
       svg.querySelector('style')?.remove();
+      nameMarks(svg);
       svg.setAttribute('role', 'img');
       svg.setAttribute('aria-label', sentence);
       svg.addEventListener('click', () => {
@@ -49,6 +50,14 @@ export function openFigure(selector: string, { shows, draw, table, picked }: Fig
       fillTable();
     },
   };
+}
+
+/** Plot names its groups by their mark in aria-label, which a group may not have: within an image nobody hears it. */
+function nameMarks(svg: Element): void {
+  for (const group of svg.querySelectorAll<SVGGElement>('g[aria-label]')) {
+    group.dataset.mark = group.getAttribute('aria-label') ?? '';
+    group.removeAttribute('aria-label');
+  }
 }
 
 /** What the pointer is nearest to, in any of the charts: a trial, a point of its curve, a cell with its best trial. */
