@@ -3,7 +3,7 @@ SWEEP ?= k8s/samples/quick.yaml
 installed := node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench bench-cluster native cluster manifests clean
+.PHONY: help run test check bench bench-cluster native cluster generate clean
 
 help: ## say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 15
@@ -34,8 +34,8 @@ cluster: $(installed) ## a shell with a real Kubernetes cluster of its own (root
 	@npm run --silent test:tools
 	@npm run --silent cluster -- $(FAKE_NODES)
 
-manifests: $(installed) ## write the CRDs and k8s/cnn-sweep.yaml again, from the schemas and the chart
-	@npm run --silent manifests
+generate: $(installed) ## write again what is generated: CRDs, reference pages, k8s/cnn-sweep.yaml
+	@npm run --silent generate
 
 clean: ## remove what was installed and built here; runs and the cache of data sets stay
 	rm -rf node_modules

@@ -113,8 +113,8 @@ export type SliceWrite =
 
 /** Most bytes of one slice, as JSON and with what the API server notes of each record: etcd takes 1.5 MiB. */
 const MAX_SLICE_BYTES = 1_400_000;
-/** `managedFields` name every field of every record. */
-const NOTED_BYTES = 1_500;
+/** What `managedFields` note of a record: its key, since it is changed as a whole or not at all. */
+const NOTED_BYTES = 100;
 
 /** Plans how new records get into slices: the last one is filled, then the next is created, and so on.
  * To be written in this order, up to the first that fails. Records of trials that have one already are left out.
