@@ -541,7 +541,10 @@ test('a disk that stays full after it refused a model ends the run when nothing 
   const pool = new FakePool((job) => succeedWithLargeModel(job, 100));
   const { end } = await run(folder, makeSweep({ epochs: 1 }), pool);
   assert.deepEqual([end.outcome, end.left, end.unsaved, codeOf(end.noRoom)], ['failed', 2, [], 'ENOSPC']);
-  assert.deepEqual([...(await readJournal(join(folder, 'journal'))).results.keys()].sort(), [0, 1]);
+  assert.deepEqual(
+    [...(await readJournal(join(folder, 'journal'))).results.keys()].toSorted((a, b) => a - b),
+    [0, 1],
+  );
   assert.ok(!existsSync(join(folder, 'verdict.json')));
   await rm(join(disk, 'filler'));
   const again = new FakePool();
