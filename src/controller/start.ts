@@ -13,6 +13,8 @@ const MAX_STARTS = 25;
 /** Most Jobs of recorded trials that may wait for their delete; beyond, nothing new is started (F16). */
 const MAX_RELEASED = 2_000;
 const LOOK_AGAIN_MS = 250;
+/** More than an admission webhook takes by default (10 s): the API server's answer, which names it, comes first. */
+const CREATE_TIMEOUT_MS = 12_000;
 
 /** Creates the Jobs that the plan starts, lowest trial first.
  * @returns when to go on, undefined if nothing is left to start
@@ -48,10 +50,8 @@ async function start(turn: Turn, index: number): Promise<'there' | 'later' | Ref
   try {
     const { job, isNew } = await createJob(turn, buildJob(sweep, trial, attempt, trainer));
     if (!job) return 'later'; // it went again
-    if (!isOurs(job, sweep.uid, trial)) {
-      const message = `Job "${job.metadata.name}" exists and is not ours`;
-      return { trial: index, code: 409, reason: 'AlreadyExists', message };
-    }
+    // A stranger's of that name: no refusal that others would wait for. The next turn sees it, and passes over this trial.
+    if (!isOurs(job, sweep.uid, trial)) return 'later';
     if (isNew) noteStarted(turn, job, { trial: index, attempt });
   } catch (error) {
     return refusalOf(turn, error, { trial: index, attempt });
@@ -61,7 +61,7 @@ async function start(turn: Turn, index: number): Promise<'there' | 'later' | Ref
 
 /** Asks once: what is asked for again minutes later may not be wanted any more. The next turn asks, if it still is. */
 async function createJob({ cluster, memory }: Turn, manifest: ReturnType<typeof buildJob>) {
-  const answer = await cluster.createJob(manifest, { tries: 1 });
+  const answer = await cluster.createJob(manifest, { tries: 1, timeoutMs: CREATE_TIMEOUT_MS });
   const isNew = answer.kind === 'created';
   // Ours, if the answer to an earlier try was lost or another leader was faster.
   const job: Job | undefined = isNew ? answer.object : await cluster.getJob(manifest.metadata);
