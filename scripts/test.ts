@@ -1,0 +1,48 @@
+// Runs the tests: all of them, or those that are named. Tests that need a Kubernetes cluster are left out, with one line that says
+// what they need, where none can be built; with CI=true they run and fail.
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import { glob } from 'node:fs/promises';
+import path from 'node:path';
+
+/** Folders of tests, and what a machine must have for them. */
+const NEEDS: Readonly<Record<string, { readonly programs: readonly string[]; readonly root: boolean }>> = {
+  'test/k8s': { programs: ['go'], root: false },
+  'test/charts': { programs: ['go'], root: false },
+  'test/cluster': { programs: ['go', 'containerd', 'runc', 'iptables', 'buildah', 'debootstrap'], root: true },
+  'test/e2e': { programs: ['go', 'containerd', 'runc', 'iptables', 'buildah', 'debootstrap'], root: true },
+};
+
+const named = process.argv.slice(2);
+const patterns = named.length > 0 ? named : ['test/**/*.test.ts'];
+const left: string[] = [];
+if (process.env.CI !== 'true') {
+  for (const [folder, needs] of Object.entries(NEEDS)) {
+    const missing = needs.programs.filter((program) => !isInstalled(program));
+    if (needs.root && (process.platform !== 'linux' || process.getuid?.() !== 0)) missing.unshift('root on Linux');
+    if (missing.length === 0) continue;
+    left.push(`${folder}/**`);
+    process.stderr.write(`${folder} is left out: its cluster needs ${missing.join(', ')}\n`);
+  }
+}
+const { status } = spawnSync(process.execPath, ['--test', ...(await filesOf(patterns, left))], { stdio: 'inherit' });
+process.exitCode = status ?? 1;
+
+function isInstalled(program: string): boolean {
+  const folders = [...(process.env.PATH ?? '').split(path.delimiter), '/usr/sbin', '/sbin'];
+  return folders.some((folder) => {
+    try {
+      accessSync(path.join(folder, program), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** The files themselves: the test runner cannot leave folders out. */
+async function filesOf(patterns: readonly string[], leftOut: readonly string[]): Promise<string[]> {
+  const files: string[] = [];
+  for await (const file of glob([...patterns], { exclude: [...leftOut] })) files.push(file);
+  return files.sort((a, b) => (a < b ? -1 : 1));
+}
