@@ -13,6 +13,7 @@ import { decodeMeasurement } from '../../src/sweep/measurement.ts';
 import { decodeResult } from '../../src/sweep/result.ts';
 import { backendEnvironment } from '../../src/trainer/backend.ts';
 import { fetchDataset } from '../../src/trainer/dataset.ts';
+import { CHATTER } from '../../src/trainer/failure.ts';
 import { type Changes, makeAssignment } from '../trainer/builders.ts';
 import { type RunningContainer, startContainer } from './container.ts';
 import { buildImages, type ImageConfig, type ImageName, type Images, whyNoImages, withRootfs } from './images.ts';
@@ -59,7 +60,8 @@ describe('the images', { ...options, timeout: 1_800_000 }, () => {
           await find(rootfs, ['(', '-name', '*.h', '-o', '-name', '*.map', '-o', '-name', '*.whl', ')']),
           [],
         );
-        assert.deepEqual(await find(rootfs, ['-path', '*/build-ca*']), []);
+        // The builder leaves the points where it mounted something, never what.
+        assert.deepEqual(await find(rootfs, ['-path', '*/build-ca/*', '-size', '+0']), []);
         assert.deepEqual(await find(path.join(rootfs, 'root'), ['-type', 'd']), ['']);
       });
     });
@@ -131,16 +133,12 @@ describe('the images', { ...options, timeout: 1_800_000 }, () => {
         want: 'native',
       },
       'trains on WebAssembly': { changes: { backend: 'wasm', ...small }, want: 'wasm' },
-      'trains in plain JavaScript': {
-        changes: { backend: 'cpu', training: { dataset: 'mnist', trainingExamples: 10, epochs: 1 } },
-        want: 'cpu',
-      },
     };
     for (const [sentence, { changes, want }] of Object.entries(cases)) {
       test(sentence, async () => {
         await using('trainer', async (subject) => {
           const { code, stdout, stderr } = await (await startTrial(subject, changes)).ended;
-          assert.deepEqual([code, stderr], [0, '']);
+          assert.deepEqual([code, wordsOf(stderr)], [0, '']);
           const { outcome, attemptUID, backend } = decodeResult(await readFile(log(), 'utf8'));
           assert.deepEqual([outcome, attemptUID, backend], ['Succeeded', 'pod', want]);
           assert.equal(stdout.trimEnd().split('\n').map(decodeMeasurement).length, changes.training?.epochs);
@@ -180,7 +178,7 @@ describe('the images', { ...options, timeout: 1_800_000 }, () => {
       await using('trainer', async (subject) => {
         const changes: Changes = { backend: 'native', training: { ...small.training, dataset: 'mnist' } };
         const { code, stderr } = await (await startTrial(subject, changes, path.dirname(cacheFolder))).ended;
-        assert.deepEqual([code, stderr], [0, '']);
+        assert.deepEqual([code, wordsOf(stderr)], [0, '']);
         const { code: empty, stderr: words } = await (await startTrial(subject, changes, folder)).ended;
         assert.equal(empty, 2);
         assert.match(words, /^\/data\/cnn-sweep\/datasets\/mnist\/.*: expected \d+ bytes, found no file; .*\n$/);
@@ -199,6 +197,14 @@ describe('the images', { ...options, timeout: 1_800_000 }, () => {
     return withRootfs(images[name], (rootfs, config) => use({ rootfs, config }));
   }
 });
+
+/** Without what TensorFlow says whenever it starts. */
+function wordsOf(stderr: string): string {
+  return stderr
+    .split('\n')
+    .filter((line) => !CHATTER.test(line))
+    .join('\n');
+}
 
 /** Paths within the folder, as `find` finds them. */
 async function find(folder: string, conditions: readonly string[]): Promise<string[]> {
