@@ -85,5 +85,5 @@ function refusalOf({ sweep, memory, log }: Turn, error: unknown, who: { trial: n
 
 function noteStarted({ sweep, metrics, log }: Turn, { metadata }: Job, who: { trial: number; attempt: number }): void {
   metrics.trials.created(sweep.namespace);
-  log.info('started', { sweep: `${sweep.namespace}/${sweep.name}`, ...who, job: metadata.name });
+  log.info('trial started', { sweep: `${sweep.namespace}/${sweep.name}`, ...who, job: metadata.name });
 }

@@ -81,7 +81,7 @@ const FIGURES =
 const RESULT =
   '{"trial":{{ index .metadata.labels "cnn-sweep.dev/trial" }},"attempt":{{ index .metadata.labels "cnn-sweep.dev/attempt" }},' +
   '"attemptUID":"{{ .metadata.uid }}","outcome":"Succeeded","reason":"",' +
-  '"hyperparametersHash":"{{ index .metadata.annotations "cnn-sweep.dev/hyperparameters-hash" }}","parameterCount":1000,' +
+  '"hyperparametersHash":"{{ with .metadata.annotations }}{{ index . "cnn-sweep.dev/hyperparameters-hash" }}{{ end }}","parameterCount":1000,' +
   '"backend":"native","seconds":1,"summary":{"epochsPlanned":1,"epochsDone":1,"complete":true,"diverged":false,"turningEpoch":1,' +
   `"smoothedLossAtTurn":1.6,"smoothedLossAtEnd":1.6,"best":{${FIGURES}},"last":{${FIGURES}},"rawBest":{${FIGURES}}},` +
   '"test":{"loss":1.6,"accuracy":0.44}}';
