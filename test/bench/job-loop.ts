@@ -12,6 +12,7 @@ export async function bareLoop(kubeconfig: string, count: number, atOnce: number
   const wire = openWire(() => readKubeConfigFile(kubeconfig));
   const cluster = openCluster(wire);
   const complete = new Set<string>();
+  const deletes: Promise<unknown>[] = [];
   let created = 0;
   let finish: () => void = () => undefined;
   const finished = new Promise<void>((resolve) => {
@@ -30,7 +31,7 @@ export async function bareLoop(kubeconfig: string, count: number, atOnce: number
     onChange: ({ metadata: { name, namespace, uid }, status }) => {
       if (complete.has(name) || !status?.conditions?.some(({ type }) => type === 'Complete')) return;
       complete.add(name);
-      void cluster.deleteJob({ namespace, name, uid });
+      deletes.push(cluster.deleteJob({ namespace, name, uid }));
       if (created < count) void create();
       if (complete.size === count) finish();
     },
@@ -40,6 +41,7 @@ export async function bareLoop(kubeconfig: string, count: number, atOnce: number
   await Promise.all(Array.from({ length: atOnce }, create));
   await finished;
   const seconds = (performance.now() - began) / 1000;
+  await Promise.all(deletes);
   await reflector.stop();
   await wire.close();
   return count / seconds;
