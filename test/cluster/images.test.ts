@@ -181,7 +181,10 @@ describe('the images', { ...options, timeout: 1_800_000 }, () => {
         assert.deepEqual([code, wordsOf(stderr)], [0, '']);
         const { code: empty, stderr: words } = await (await startTrial(subject, changes, folder)).ended;
         assert.equal(empty, 2);
-        assert.match(words, /^\/data\/cnn-sweep\/datasets\/mnist\/.*: expected \d+ bytes, found no file; .*\n$/);
+        assert.match(
+          wordsOf(words),
+          /^\/data\/cnn-sweep\/datasets\/mnist\/.*: expected \d+ bytes, found no file; .*\n$/,
+        );
       });
     });
 
