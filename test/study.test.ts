@@ -47,3 +47,40 @@ describe('the reference study as it was run (docs/study)', async () => {
     assert.ok(accuracy > 0.63 && accuracy < 0.67, `${accuracy}`);
   });
 });
+
+/** Trials of a sweep beside the study, with what is recorded of each. */
+async function readBeside(file: string, curves: string) {
+  const { sweep } = await readSweepFile(new URL(`../docs/study/seeds/${file}`, import.meta.url).pathname);
+  const folded = fold(read(`seeds/${curves}`).trim().split('\n').map(decodeMeasurement));
+  const trials = expandTrials(sweep).filter(({ trial }) => folded.has(trial));
+  const candidates = trials.map(({ trial, parameterCount }) => {
+    return { trial, parameterCount, summary: summarise(folded.get(trial)?.epochs ?? [], sweep.spec.training.epochs) };
+  });
+  return { sweep, trials, folded, candidates };
+}
+
+describe('what was looked into beside the study (docs/study/seeds)', () => {
+  const cases = { 'seeds.ndjson': [0, 1, 2, 3, 4], 'glorot.ndjson': [1, 2] };
+  for (const [file, seeds] of Object.entries(cases)) {
+    test(`${file}: of (6,16) and (12,32) the second is named, whichever of its seeds each has`, async () => {
+      const { sweep, trials, candidates } = await readBeside('seeds.yaml', file);
+      const of = (widths: string) =>
+        candidates.filter((_, at) => JSON.stringify(trials[at]?.hyperparameters.widths) === widths);
+      assert.deepEqual([of('[6,16]').length, of('[12,32]').length], [seeds.length, seeds.length]);
+      for (const small of of('[6,16]')) {
+        for (const large of of('[12,32]')) {
+          const { best } = judge([small, large], sweep.spec.selection);
+          assert.equal(best?.trial, large.trial, `trials ${small.trial} and ${large.trial}`);
+        }
+      }
+    });
+  }
+
+  test('a linear network without pooling stays near 40 % at a tenth of the learning rate', async () => {
+    const { folded, trials } = await readBeside('linear.yaml', 'linear.ndjson');
+    assert.equal(trials[0]?.hyperparameters.learningRate, 0.0001);
+    const accuracies = (folded.get(0)?.epochs ?? []).map(({ validationAccuracy }) => validationAccuracy);
+    assert.equal(accuracies.length, 15);
+    assert.ok(Math.min(...accuracies) > 0.39 && Math.max(...accuracies) < 0.42, accuracies.join(' '));
+  });
+});
