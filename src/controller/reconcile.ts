@@ -10,6 +10,7 @@ import { releaseJobs } from './release.ts';
 import { sightOf } from './sight.ts';
 import { startTrials } from './start.ts';
 import { buildInvalidStatus, buildStatus, readStatus, sameStatus } from './status.ts';
+import { all } from './steps.ts';
 import type { ReconcilerDeps, Turn } from './turn.ts';
 import { laterVersion, TurnMemory } from './turn-memory.ts';
 import type { TurnEnd } from './workqueue.ts';
@@ -65,10 +66,12 @@ export class Reconciler {
     // What fails is tried again in another turn; the status, which tells of it, is written in this one.
     const failures: unknown[] = [];
     const tried = (step: Promise<number | undefined>) => step.catch((error: unknown) => void failures.push(error));
-    const recordInMs = isLeaving ? undefined : await tried(record(turn));
-    // 4. … then start, and delete only Jobs whose trial a slice held at step 1.
-    const startInMs = failures.length > 0 ? undefined : await tried(startTrials(turn));
-    const releaseInMs = await tried(releaseJobs(turn));
+    // 4. … meanwhile start others, and delete only Jobs whose trial a slice held at step 1.
+    const [recordInMs, startInMs, releaseInMs] = await all([
+      isLeaving ? Promise.resolve(undefined) : tried(record(turn)),
+      tried(startTrials(turn)),
+      tried(releaseJobs(turn)),
+    ]);
 
     // 5. One status write, last.
     const { stuck, wakeInMs } = await readStuck(turn);

@@ -3,7 +3,7 @@ import type { Timers } from '../shared/timers.ts';
 import type { SweepStatus } from '../sweep/status.ts';
 import { SweepMemory } from './memory.ts';
 import type { Refusal } from './refusal.ts';
-import type { Stuck } from './stuck.ts';
+import type { QueueMissing, Stuck } from './stuck.ts';
 
 /** Since when facts stand, on our own clock. What one turn does not ask for is forgotten: it does not stand any more. */
 export class FirstSeen {
@@ -41,7 +41,7 @@ export class FirstSeen {
 export class Pace {
   readonly #now: () => number;
   readonly #everyMs: number;
-  #last = Number.NEGATIVE_INFINITY;
+  #next = Number.NEGATIVE_INFINITY;
 
   constructor(now: () => number, everyMs: number) {
     this.#now = now;
@@ -50,20 +50,22 @@ export class Pace {
 
   /** 0: now. */
   get leftMs(): number {
-    return Math.max(0, this.#last + this.#everyMs - this.#now());
+    return Math.max(0, this.#next - this.#now());
   }
 
-  took(): void {
-    this.#last = this.#now();
+  /** @param costMs how long it took, where that shall be a small part of the time: then at most a tenth of it */
+  took(costMs = 0): void {
+    this.#next = this.#now() + Math.max(this.#everyMs, 9 * costMs);
   }
 
   /** Not before so much time has passed. */
   pause(ms: number): void {
-    this.#last = this.#now() + ms - this.#everyMs;
+    this.#next = this.#now() + ms;
   }
 }
 
 const WRITE_EVERY_MS = 1_000;
+const ASK_QUEUE_EVERY_MS = 60_000;
 const REFUSED_BASE_MS = 30_000;
 const REFUSED_CAP_MS = 300_000;
 
@@ -122,12 +124,15 @@ export class TurnMemory {
   unrecorded: Stuck | undefined;
   /** As written last. */
   status: SweepStatus | undefined;
+  /** Whether the LocalQueue that the Sweep names was there when it was last asked for. */
+  readonly queue: { readonly pace: Pace; missing?: QueueMissing | undefined };
   /** Events of Jobs and Pods that do not get on, and when they were read. */
   readonly events = new Map<string, { readonly atMs: number; readonly events: readonly EventObject[] }>();
 
   constructor({ now }: Pick<Timers, 'now'>) {
     this.facts = new FirstSeen(now);
     this.refusals = new Refusals(now);
+    this.queue = { pace: new Pace(now, ASK_QUEUE_EVERY_MS) };
     this.sliceWrites = new Pace(now, WRITE_EVERY_MS);
     this.statusWrites = new Pace(now, WRITE_EVERY_MS);
   }
