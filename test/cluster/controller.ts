@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parseAllDocuments } from 'yaml';
 import { ROOT } from '../../src/shared/package.ts';
 import type { Cluster } from './cluster.ts';
 
@@ -38,7 +39,8 @@ export async function installKinds(cluster: Pick<Cluster, 'kubectl'>): Promise<v
 export async function startController(kubeconfig: string, args: readonly string[] = []): Promise<RunningController> {
   const port = await freePort();
   const flags = ['--trainer-image=trainer', '--host=127.0.0.1', `--port=${port}`, '--namespaces=default', ...args];
-  const child = spawn(process.execPath, [path.join(ROOT, 'src/controller/main.ts'), ...flags], {
+  const child = spawn(process.execPath, [...(await commandOfRelease()), ...flags], {
+    cwd: ROOT,
     env: { ...process.env, KUBECONFIG: kubeconfig },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -109,6 +111,21 @@ async function freePort(): Promise<number> {
   const address = server.address();
   await new Promise((resolve) => server.close(resolve));
   return typeof address === 'object' && address ? address.port : 0;
+}
+
+/** As the release starts it, with the same flags of Node. */
+async function commandOfRelease(): Promise<string[]> {
+  const manifests = parseAllDocuments(await readFile(path.join(ROOT, 'k8s/cnn-sweep.yaml'), 'utf8'));
+  for (const manifest of manifests) {
+    const { kind, spec } = manifest.toJS() as { kind: string; spec?: Deployment };
+    const command = kind === 'Deployment' ? spec?.template.spec.containers[0]?.command : undefined;
+    if (command?.[0] === 'node') return command.slice(1);
+  }
+  throw new Error('k8s/cnn-sweep.yaml starts no controller');
+}
+
+interface Deployment {
+  readonly template: { readonly spec: { readonly containers: readonly { readonly command?: readonly string[] }[] } };
 }
 
 /** Waits until a question has an answer. @throws an error after `ms` */
