@@ -22,8 +22,5 @@
 - apiGroups: [kueue.x-k8s.io]
   resources: [localqueues]
   verbs: [get]
-- apiGroups: [kueue.x-k8s.io]
-  resources: [workloads]
-  verbs: [list, watch]
 {{- end }}
 {{- end }}

@@ -30,6 +30,8 @@ export interface ControllerOptions {
   /** Absent: all. */
   readonly namespaces: readonly string[] | undefined;
   readonly trainer: TrainerOptions;
+  /** Whether LocalQueues may be read. */
+  readonly kueue?: boolean;
   /** From the record of a trial to the delete of its Job. */
   readonly deleteDelayMs: number;
   /** Absent: it leads without asking; nobody else may run beside it. */
@@ -155,7 +157,7 @@ class RunningController implements Controller {
   }
 
   async #lead(): Promise<void> {
-    const { namespaces, trainer, deleteDelayMs, log, metrics, timers, random, wallClock, open } = this.#options;
+    const { namespaces, trainer, kueue, deleteDelayMs, log, metrics, timers, random, wallClock, open } = this.#options;
     if (this.#stopping.signal.aborted) return;
     log.info('leading');
     const cluster = this.#cluster;
@@ -173,7 +175,8 @@ class RunningController implements Controller {
     log.info('listed', { sweeps: caches.sweeps.size });
     const times = { timers: this.#timers, ...(wallClock && { wallClock }) };
     const events = openEvents(cluster, { log, ...times });
-    const reconciler = new Reconciler({ cluster, caches, log, metrics, events, trainer, deleteDelayMs, ...times });
+    const settings = { trainer, deleteDelayMs, ...(kueue !== undefined && { kueue }) };
+    const reconciler = new Reconciler({ cluster, caches, log, metrics, events, ...settings, ...times });
     const queue = startQueue({
       turn: (uid) => reconciler.turn(uid),
       observer: metrics.queue,

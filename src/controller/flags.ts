@@ -14,6 +14,8 @@ export interface Flags {
   readonly renewMs: number;
   readonly retryMs: number;
   readonly trainer: TrainerOptions;
+  /** LocalQueues may be read: one that a Sweep names and that is not there is said so. */
+  readonly kueue: boolean;
   readonly host: string;
   readonly port: number;
   readonly deleteDelayMs: number;
@@ -36,6 +38,7 @@ const OPTIONS = {
   'trainer-service-account': preset('cnn-sweep-trainer'),
   'trainer-limits': preset('{}'),
   'trainer-requests': preset('{}'),
+  kueue: { type: 'boolean', default: false },
   host: preset('0.0.0.0'),
   port: preset('9090'),
   'delete-delay-seconds': preset('30'),
@@ -74,6 +77,7 @@ export function parseFlags(args: readonly string[]): Flags {
       limits: quantitiesOf('trainer-limits', values['trainer-limits']),
       requests: quantitiesOf('trainer-requests', values['trainer-requests']),
     },
+    kueue: values.kueue,
     host: values.host,
     port: numberOf('port', values.port),
     deleteDelayMs: seconds('delete-delay-seconds'),

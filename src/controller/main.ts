@@ -38,6 +38,7 @@ async function main(): Promise<void> {
     wire: openWire(),
     namespaces,
     trainer: flags.trainer,
+    kueue: flags.kueue,
     deleteDelayMs: flags.deleteDelayMs,
     lease: flags.leaderElect ? leaseOptions(flags, own) : undefined,
     log,

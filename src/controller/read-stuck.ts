@@ -1,5 +1,6 @@
 import { EVENTS, pathOf } from '../shared/kinds.ts';
 import type { EventObject } from '../shared/objects.ts';
+import { readQueue } from './local-queue.ts';
 import { type EventsWanted, type StuckStates, stuckStates } from './stuck.ts';
 import type { Turn } from './turn.ts';
 
@@ -11,13 +12,20 @@ const MAX_OBJECTS = 3;
 /** Names what does not get on, asking for the Events of those that only Events explain. */
 export async function readStuck(turn: Turn): Promise<StuckStates> {
   const { sweep, object, snapshot, memory } = turn;
-  const base = { sweep, object, snapshot, refusals: memory.refusals.current, sinceSeen: memory.facts.sinceSeen };
-  const first = withUnrecorded(turn, stuckStates({ ...base, events: [] }));
+  const queue = await readQueue(turn);
+  const known = { refusals: memory.refusals.current, queueMissing: queue.missing, sinceSeen: memory.facts.sinceSeen };
+  const base = { sweep, object, snapshot, ...known };
+  const named = (states: StuckStates) => wakeFor(queue.wakeInMs, withUnrecorded(turn, states));
+  const first = named(stuckStates({ ...base, events: [] }));
   const wanted = first.eventsWanted.slice(0, MAX_OBJECTS);
   for (const uid of memory.events.keys()) if (!wanted.some((each) => each.uid === uid)) memory.events.delete(uid);
   if (wanted.length === 0) return first;
   const events = await Promise.all(wanted.map((each) => readEvents(turn, each)));
-  return withUnrecorded(turn, stuckStates({ ...base, events: events.flat() }));
+  return named(stuckStates({ ...base, events: events.flat() }));
+}
+
+function wakeFor(inMs: number | undefined, states: StuckStates): StuckStates {
+  return inMs === undefined ? states : { ...states, wakeInMs: Math.min(inMs, states.wakeInMs ?? inMs) };
 }
 
 /** Without a slice no result is recorded: that comes first. */

@@ -15,6 +15,9 @@ export interface Stuck {
   readonly message: string;
 }
 
+/** What is not there: the queue that the Sweep names, or Kueue at all. */
+export type QueueMissing = 'LocalQueue' | 'Kueue';
+
 export interface StuckInput {
   readonly sweep: ClusterSweep;
   /** As read: whether it is being deleted, and who holds it. */
@@ -24,8 +27,7 @@ export interface StuckInput {
   readonly refusals: readonly Refusal[];
   /** Of the objects that `eventsWanted` named. */
   readonly events: readonly EventObject[];
-  /** Kueue's LocalQueue was asked for and is not there. */
-  readonly queueMissing?: boolean;
+  readonly queueMissing?: QueueMissing | undefined;
   readonly sinceSeen: SinceSeen;
 }
 
@@ -121,13 +123,20 @@ function ofSweep({ object, snapshot, queueMissing, sweep }: StuckInput, waits: W
   const stuck: Stuck[] = [];
   const held = heldBy(object.metadata, waits);
   if (held) stuck.push(speak('Terminating', `Sweep ${object.metadata.name}`, held));
-  const { queueName } = sweep.sweep.spec.trainer;
-  const queued = [...snapshot.running.values()].some(({ state }) => state === 'Queued');
-  if (queueMissing && queued) {
-    stuck.push(speak('QueueNotFound', `LocalQueue ${queueName}`, `not in namespace ${sweep.namespace}`));
-  }
-  return stuck;
+  const queue = missingQueue(sweep, snapshot, queueMissing);
+  return queue ? [...stuck, queue] : stuck;
 }
+
+/** Jobs wait for a queue that is not there. Without Kueue they do not even wait. */
+function missingQueue({ sweep, namespace }: ClusterSweep, { running }: Snapshot, missing: QueueMissing | undefined) {
+  const object = `LocalQueue ${sweep.spec.trainer.queueName}`;
+  if (missing === 'Kueue') return speak('QueueNotFound', object, NO_KUEUE, NO_KUEUE_ADVICE);
+  const isAwaited = missing !== undefined && [...running.values()].some(({ state }) => state === 'Queued');
+  return isAwaited ? speak('QueueNotFound', object, `not in namespace ${namespace}`) : undefined;
+}
+
+const NO_KUEUE = 'the cluster has no Kueue (kueue.x-k8s.io/v1beta1 is not served), so that no Job waits in a queue';
+const NO_KUEUE_ADVICE = 'install Kueue, or create a new Sweep without spec.trainer.queueName';
 
 /** By whom an object that is being deleted is held, once that has lasted. */
 function heldBy({ uid, deletionTimestamp, finalizers = [] }: ObjectMeta, waits: Waits): string | undefined {

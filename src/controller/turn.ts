@@ -18,6 +18,8 @@ export interface ReconcilerDeps {
   readonly metrics: Pick<ControllerMetrics, 'trials' | 'sweepSeen' | 'sweepGone'>;
   readonly events: EventRecorder;
   readonly trainer: TrainerOptions;
+  /** Whether LocalQueues may be read. */
+  readonly kueue?: boolean;
   /** From the record of a trial to the delete of its Job: nobody's delayed request may find the name free (reliability.md, 4). */
   readonly deleteDelayMs: number;
   readonly timers?: Timers;

@@ -30,6 +30,14 @@ export const LEASES: Kind<LeaseObject> = {
   pageSize: 500,
 };
 
+/** Kueue's, where it is installed. */
+export const LOCAL_QUEUES: Kind<KubernetesObject> = {
+  apiVersion: 'kueue.x-k8s.io/v1beta1',
+  kind: 'LocalQueue',
+  plural: 'localqueues',
+  pageSize: 500,
+};
+
 /** Path of one object, of all of a namespace, or of all. */
 export function pathOf(
   { apiVersion, plural }: Kind<KubernetesObject>,

@@ -24,7 +24,7 @@ const LEASE_RIGHTS = {
   'coordination.k8s.io/leases': 'create',
   'coordination.k8s.io/leases/cnn-sweep-controller': 'get update',
 };
-const KUEUE_RIGHTS = { 'kueue.x-k8s.io/localqueues': 'get', 'kueue.x-k8s.io/workloads': 'list watch' };
+const KUEUE_RIGHTS = { 'kueue.x-k8s.io/localqueues': 'get' };
 
 function sweep(name: string, namespace: string, trainer: Values = {}): string {
   return JSON.stringify({

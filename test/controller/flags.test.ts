@@ -13,6 +13,7 @@ test('an image alone is enough', () => {
     limits: {},
     requests: {},
   });
+  assert.equal(flags.kueue, false);
   const { leaseMs, renewMs, retryMs, deleteDelayMs, port, namespaces, leaderElect } = flags;
   assert.deepEqual(
     { leaseMs, renewMs, retryMs, deleteDelayMs, port, namespaces, leaderElect },
@@ -27,6 +28,8 @@ test('an image alone is enough', () => {
     },
   );
 });
+
+test('--kueue asks for queues', () => assert.equal(parseFlags([IMAGE, '--kueue']).kueue, true));
 
 const NAMESPACES: Record<string, readonly string[] | '*' | undefined> = {
   '': undefined,

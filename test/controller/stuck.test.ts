@@ -26,7 +26,7 @@ const sweep = makeClusterSweep();
 
 interface Case {
   readonly queueName?: string;
-  readonly queueMissing?: boolean;
+  readonly queueMissing?: 'LocalQueue' | 'Kueue';
   readonly object?: Partial<SweepObject['metadata']>;
   readonly jobs?: readonly JobChanges[];
   /** Of the first Job. */
@@ -212,15 +212,21 @@ const cases: Record<string, Case> = {
   },
   'B30: the queue does not exist': {
     queueName: 'gpus',
-    queueMissing: true,
+    queueMissing: 'LocalQueue',
     jobs: [{ suspend: true }],
     want: /^QueueNotFound LocalQueue gpus: not in namespace team/,
   },
   'a queue that is gone stops nothing that runs': {
     queueName: 'gpus',
-    queueMissing: true,
+    queueMissing: 'LocalQueue',
     pods: [{ state: RUNNING }],
     want: undefined,
+  },
+  'B30: there is no Kueue, and what should queue runs': {
+    queueName: 'gpus',
+    queueMissing: 'Kueue',
+    pods: [{ state: RUNNING }],
+    want: /^QueueNotFound LocalQueue gpus: the cluster has no Kueue \(kueue\.x-k8s\.io\/v1beta1 is not served\).*: install Kueue, or/,
   },
   'a Pod that was evicted is not stuck, its successor may be': {
     pods: [{ phase: 'Failed', reason: 'Evicted', conditions: [DISRUPTED] }],
@@ -305,7 +311,7 @@ function look({
       snapshot,
       refusals,
       events: told,
-      queueMissing: given.queueMissing ?? false,
+      queueMissing: given.queueMissing,
       sinceSeen,
     });
   };
