@@ -96,6 +96,19 @@ command('data <name>', 'fetch a data set into the cache, or repair it: cifar10 o
   async (name) => exitWith((await import('./data.ts')).data(name, output, environment)),
 );
 
+command('doctor', 'say whether a cluster is ready for sweeps, a line a check; leaves nothing behind', [
+  'doctor',
+  'doctor --namespace=cnn-sweep --lease-namespace=cnn-sweep --lease-name=cnn-sweep-controller',
+  'doctor --namespace=cnn-sweep --controller-url=http://cnn-sweep-controller.cnn-sweep:9090 --sweep   # in the cluster',
+])
+  .option('--namespace <name>', 'where Sweeps are tried (default: the namespace of the kubeconfig)')
+  .option('--lease-namespace <name>', 'where the Lease of the controllers is')
+  .option('--lease-name <name>', 'its name; without it who leads is not asked')
+  .option('--controller-url <url>', 'where the controller answers; without it it is not asked', httpUrl)
+  .option('--sweep', 'train two small trials without a GPU, too: at most eight minutes')
+  .option('--timeout <seconds>', 'for all checks together, the sweep aside', wholeNumber(1, 600), 45)
+  .action(async (options) => exitWith((await import('./doctor.ts')).doctor(options, output)));
+
 function command(usage: string, description: string, lines: readonly string[]): Command {
   return program
     .command(usage)
@@ -128,6 +141,11 @@ function share(most: number) {
     const hint = percent === undefined ? '' : `; write ${Number((Number(percent) / 100).toPrecision(12))}`;
     throw new InvalidArgumentError(`expected a number from 0 to ${most}${hint}.`);
   };
+}
+
+function httpUrl(text: string): string {
+  if (URL.canParse(text) && /^https?:/.test(text)) return text;
+  throw new InvalidArgumentError('expected an address, as http://cnn-sweep-controller.cnn-sweep:9090.');
 }
 
 function gap(text: string): number | 'none' {
