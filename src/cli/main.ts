@@ -97,7 +97,7 @@ command('data <name>', 'fetch a data set into the cache, or repair it: cifar10 o
 );
 
 command('doctor', 'say whether a cluster is ready for sweeps, a line a check; leaves nothing behind', [
-  'doctor',
+  'doctor --namespace=default',
   'doctor --namespace=cnn-sweep --lease-namespace=cnn-sweep --lease-name=cnn-sweep-controller',
   'doctor --namespace=cnn-sweep --controller-url=http://cnn-sweep-controller.cnn-sweep:9090 --sweep   # in the cluster',
 ])
