@@ -17,7 +17,7 @@ const RIGHTS: Readonly<Record<string, string>> = {
   'cnn-sweep.dev/sweeps/status': 'patch',
   'cnn-sweep.dev/trialresultslices': 'create get list patch watch',
   'batch/jobs': 'create delete get list watch',
-  '/pods': 'get list watch',
+  '/pods': 'list watch',
   '/events': 'create list patch',
 };
 const LEASE_RIGHTS = {
