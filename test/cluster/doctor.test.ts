@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, type TestContext, test } from 'node:test';
+import { sorted } from '../charts/helm.ts';
 import { PROGRAM, type ProgramEnd, runProgram } from '../cli/program.ts';
 import { type Cluster, startControlPlane } from './cluster.ts';
 import { installKinds, until } from './controller.ts';
@@ -219,7 +220,7 @@ describe('doctor', { ...options, timeout: 600_000 }, () => {
 
     test('it only creates, gets and deletes', async () => {
       const verbs = (await requests()).map(({ verb, objectRef }) => `${verb} ${objectRef?.resource}`);
-      assert.deepEqual([...new Set(verbs)].sort(), [
+      assert.deepEqual(sorted([...new Set(verbs)]), [
         'create sweeps',
         'delete sweeps',
         'get leases',
