@@ -117,7 +117,8 @@ export class Reconciler {
     if (leftMs > 0) return { againAfterMs: leftMs };
     memory.statusWrites.took();
     const previous = this.#previous(object, memory);
-    const written = await cluster.applySweepStatus(object, status);
+    // A write may take long, or be sent again and again: the second counts from its end.
+    const written = await cluster.applySweepStatus(object, status).finally(() => memory.statusWrites.took());
     // Deleted, or created again under another UID: the cache will tell.
     if (written.kind !== 'written') return undefined;
     memory.sweepWritten = laterVersion(memory.sweepWritten, written.object.metadata.resourceVersion);

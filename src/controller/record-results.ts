@@ -45,19 +45,19 @@ async function recordAll(turn: Turn): Promise<number | undefined> {
   const records = [...ended, ...stopped];
   const left = snapshot.toRecord.length + plan.stop.length > records.length ? LOOK_AGAIN_MS : undefined;
   if (records.length === 0) return left;
-  memory.sliceWrites.took();
   memory.unrecorded = undefined;
+  const [write, ...later] = planRecords(slices, records, sweep, memory.sweep.slices);
+  if (!write) return left;
   const began = timers.now();
-  for (const write of planRecords(slices, records, sweep, memory.sweep.slices)) {
-    const version = await writeSlice(turn, write);
-    if (version === undefined) return memory.sliceWrites.leftMs;
-    memory.slicesWritten = laterVersion(memory.slicesWritten, version);
-    for (const each of write.records) noteRecorded(turn, each);
-  }
   // The API server checks a whole slice for each append: on one that is busy fewer and larger ones are better.
-  memory.sliceWrites.took(timers.now() - began);
-  log.info('recorded', { sweep: `${sweep.namespace}/${sweep.name}`, trials: records.map(({ trial }) => trial) });
-  return left;
+  const pace = () => memory.sliceWrites.took(timers.now() - began);
+  const version = await writeSlice(turn, write).finally(pace);
+  if (version === undefined) return memory.sliceWrites.leftMs;
+  memory.slicesWritten = laterVersion(memory.slicesWritten, version);
+  for (const each of write.records) noteRecorded(turn, each);
+  const recorded = write.records.map(({ trial }) => trial);
+  log.info('recorded', { sweep: `${sweep.namespace}/${sweep.name}`, trials: recorded });
+  return later.length > 0 ? memory.sliceWrites.leftMs : left;
 }
 
 /** Without failures that may be none: of a trial with a Pod whose end was not seen. */
@@ -88,6 +88,8 @@ async function writeSlice(turn: Turn, write: SliceWrite): Promise<string | undef
     const written = slice && (await cluster.appendRecords(slice, write.records));
     return written?.kind === 'written' ? written.object.metadata.resourceVersion : undefined;
   }
+  // A slice of a Sweep that is gone would be nobody's.
+  if (!(await isCurrent(turn))) return undefined;
   const created = await cluster.createSlice(buildSlice(sweep, write.slice, write.records));
   if (created.kind === 'created') return created.object.metadata.resourceVersion;
   const { namespace, uid } = sweep;

@@ -53,9 +53,10 @@ export class Pace {
     return Math.max(0, this.#next - this.#now());
   }
 
-  /** @param costMs how long it took, where that shall be a small part of the time: then at most a tenth of it */
+  /** @param costMs how long it took, where that shall be a small part of the time: a tenth of it, as long as it is no more than a
+   * second; what takes longer waits for something else */
   took(costMs = 0): void {
-    this.#next = this.#now() + Math.max(this.#everyMs, 9 * costMs);
+    this.#next = Math.max(this.#next, this.#now() + Math.max(this.#everyMs, 9 * Math.min(costMs, 1_000)));
   }
 
   /** Not before so much time has passed. */

@@ -112,11 +112,13 @@ class KeyQueue implements WorkQueue {
 
   addAfter(key: string, ms: number): void {
     if (this.#stopped) return;
-    const at = this.#timers.now() + ms;
+    // Whole milliseconds: less than the clock can tell apart would be no wait at all, and a turn that waits for it a hot loop.
+    const wait = Math.ceil(ms);
+    const at = this.#timers.now() + wait;
     const planned = this.#later.get(key);
     if (planned && planned.at <= at) return;
     planned?.cancel();
-    const cancel = this.#timers.after(ms, () => {
+    const cancel = this.#timers.after(wait, () => {
       this.#later.delete(key);
       this.add(key);
     });

@@ -17,6 +17,10 @@ export interface FakeApiServerOptions {
   /** Absent: 60 s. */
   readonly bookmarkMs?: number;
   readonly wallClock?: () => Date;
+  /** Called when a write was answered, in the same moment as what it changed. */
+  readonly onWrite?: ((write: Write) => void) | undefined;
+  /** Of the n-th object that is created; absent: all begin alike, so that names that hold a part of it collide. */
+  readonly uidOf?: ((number: number) => string) | undefined;
 }
 
 type Select = (metadata: Stored['metadata']) => boolean;
@@ -34,14 +38,17 @@ export class FakeApiServer {
   readonly #timers: Timers;
   readonly #latencyMs: () => number;
   readonly #bookmarkMs: number;
+  readonly #onWrite: (write: Write) => void;
   readonly #watches = new Set<Watch>();
 
-  constructor({ timers = realTimers, fault, latencyMs, bookmarkMs = 60_000, wallClock }: FakeApiServerOptions = {}) {
+  constructor(options: FakeApiServerOptions = {}) {
+    const { timers = realTimers, fault, latencyMs, bookmarkMs = 60_000, wallClock, onWrite, uidOf } = options;
     this.#timers = timers;
     this.#latencyMs = latencyMs ?? (() => 0);
     this.#bookmarkMs = bookmarkMs;
     this.fault = fault ?? (() => undefined);
-    this.store = new ApiStore(wallClock ?? (() => new Date(EPOCH + timers.now())));
+    this.#onWrite = onWrite ?? (() => undefined);
+    this.store = new ApiStore(wallClock ?? (() => new Date(EPOCH + timers.now())), uidOf);
   }
 
   /** Open watches, for cutting, holding and spoiling. */
@@ -80,7 +87,10 @@ export class FakeApiServer {
 
   #record(route: Route, status: number): void {
     const { query: _, ...seen } = route;
-    if (isWrite(route)) this.writes.push({ ...seen, status });
+    if (!isWrite(route)) return;
+    const write = { ...seen, status };
+    this.writes.push(write);
+    this.#onWrite(write);
   }
 
   async #wait(ms: number, signal: AbortSignal): Promise<void> {
@@ -247,7 +257,11 @@ function whereOf({ plural, namespace, name, body }: Route): Where {
 
 function selectorOf(query: URLSearchParams): Select {
   const pairs = (query.get('labelSelector') ?? '').split(',').filter((pair) => pair !== '');
-  return ({ labels }) => pairs.every((pair) => labels?.[pair.split('=')[0] ?? ''] === pair.split('=')[1]);
+  return ({ labels }) =>
+    pairs.every((pair) => {
+      const [key = '', value] = pair.split('=');
+      return value === undefined ? labels?.[key] !== undefined : labels?.[key] === value;
+    });
 }
 
 function steps(body: readonly Json[]): PatchStep[] {

@@ -70,12 +70,17 @@ export class ApiStore {
   readonly #applied = new Map<string, Json>();
   readonly #listeners = new Set<(event: StoredEvent) => void>();
   readonly #time: () => Date;
+  readonly #uidOf: (number: number) => string;
   #version = 100;
   #compacted = 0;
   #uids = 0;
 
-  constructor(time: () => Date) {
+  constructor(
+    time: () => Date,
+    uidOf = (number: number) => `00000000-0000-4000-8000-${`${number}`.padStart(12, '0')}`,
+  ) {
     this.#time = time;
+    this.#uidOf = uidOf;
   }
 
   get version(): number {
@@ -131,7 +136,7 @@ export class ApiStore {
     if (this.#objects.has(keyOf(where))) {
       throw new Refusal(409, 'AlreadyExists', `${where.plural} "${where.name}" already exists`);
     }
-    const uid = `00000000-0000-4000-8000-${`${++this.#uids}`.padStart(12, '0')}`;
+    const uid = this.#uidOf(++this.#uids);
     const { status, ...rest } = DEFAULTS[where.plural]?.(object, uid, where.name) ?? object;
     const { namespace, name } = where;
     const metadata = {
