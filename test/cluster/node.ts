@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { Box } from './box.ts';
 import type { ApiServer } from './control-plane.ts';
 import { Part } from './part.ts';
-import { pauseImage } from './pause.ts';
+import { pauseImage } from './program-image.ts';
 import { programPath } from './programs.ts';
 import { runInBox } from './run.ts';
 

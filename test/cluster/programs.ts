@@ -17,6 +17,7 @@ const versionOf = (version: string) => {
 /** One Go module a tool, since in one they conflict; the programs of a module are built in one call. */
 const MODULES = {
   pause: { packages: { pause: 'cnn-sweep.dev/test/pause' }, ldflags: [] },
+  actor: { packages: { actor: 'cnn-sweep.dev/test/actor' }, ldflags: [] },
   etcd: { packages: { etcd: 'go.etcd.io/etcd/server/v3' }, ldflags: [] },
   kubernetes: {
     packages: {

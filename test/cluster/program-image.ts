@@ -6,15 +6,25 @@ import { pipeline } from 'node:stream/promises';
 import { pack } from 'tar-stream';
 import { buildPrograms, exists, programPath } from './programs.ts';
 
-/** The image of a Pod's first process, as an archive beside its program: no registry is asked for one. */
-export async function pauseImage(): Promise<{ name: string; archive: string }> {
-  const name = 'localhost/cnn-sweep-pause:test';
-  await buildPrograms(['pause']);
-  const program = await programPath('pause');
+/** The image of a Pod's first process. */
+export function pauseImage(): Promise<ProgramImage> {
+  return programImage('pause');
+}
+
+export interface ProgramImage {
+  readonly name: string;
+  readonly archive: string;
+}
+
+/** An image that holds one program of ours, as an archive beside that: no registry is asked for one. */
+export async function programImage(which: 'pause' | 'actor'): Promise<ProgramImage> {
+  const name = `localhost/cnn-sweep-${which}:test`;
+  await buildPrograms([which]);
+  const program = await programPath(which);
   const archive = `${program}.tar`;
   if (await exists(archive)) return { name, archive };
   const layer = pack();
-  layer.entry({ name: 'pause', mode: 0o755 }, await readFile(program));
+  layer.entry({ name: which, mode: 0o755 }, await readFile(program));
   layer.finalize();
   const layerBytes = await buffer(layer);
   const digest = createHash('sha256').update(layerBytes).digest('hex');
@@ -22,7 +32,7 @@ export async function pauseImage(): Promise<{ name: string; archive: string }> {
   const config = {
     architecture: process.arch === 'arm64' ? 'arm64' : 'amd64',
     os: 'linux',
-    config: { Entrypoint: ['/pause'], User: '65532' },
+    config: { Entrypoint: [`/${which}`], User: '65532' },
     rootfs: { type: 'layers', diff_ids: [`sha256:${digest}`] },
   };
   image.entry({ name: 'config.json' }, JSON.stringify(config));

@@ -1,0 +1,3 @@
+module cnn-sweep.dev/test/actor
+
+go 1.26
