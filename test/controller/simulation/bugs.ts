@@ -1,7 +1,7 @@
 import { openCaches } from '../../../src/controller/caches.ts';
 import { type Cluster, openCluster } from '../../../src/shared/calls.ts';
-import { JOBS, SLICES } from '../../../src/shared/kinds.ts';
-import type { Job, SliceObject } from '../../../src/shared/objects.ts';
+import { SLICES } from '../../../src/shared/kinds.ts';
+import type { SliceObject } from '../../../src/shared/objects.ts';
 import type { Mutation } from './simulate.ts';
 
 /** Changes some calls of the cluster; the rest stays as it is. */
@@ -44,14 +44,6 @@ export const BUGS: Readonly<Record<string, Mutation>> = {
     cluster: (wire, { beforeWrite: _, ...options } = {}) => openCluster(wire, options),
   },
   'TTL: Jobs are deleted as soon as their trial is recorded': { deleteDelayMs: 0 },
-  'adopt on 409: a stranger’s Job of our name is taken for ours': withCalls((real) => ({
-    createJob: async (job, options) => {
-      const answer = await real.createJob(job, options);
-      if (answer.kind === 'created') return answer;
-      const written = await real.mergePatch<Job>(JOBS, job.metadata, { metadata: job.metadata });
-      return written.kind === 'written' ? { kind: 'created', object: written.object } : answer;
-    },
-  })),
   'release before record: a Job is deleted in the turn that records it': withCalls((real) => ({
     createSlice: async (slice, options) => {
       const { records = [] } = slice as unknown as { records?: { trial: number }[] };
