@@ -68,6 +68,7 @@ before(
 );
 
 after(async () => {
+  // biome-ignore lint/suspicious/noUnnecessaryConditions: there is none if its start failed
   await cluster?.stop();
   if (folder) await rm(folder, { recursive: true, force: true });
 });

@@ -1,0 +1,216 @@
+import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { TrialRecord } from '../../src/sweep/slice.ts';
+import type { SweepStatus } from '../../src/sweep/status.ts';
+import type { Fault, Seen } from '../fakes/route.ts';
+import { type Cluster, startControlPlane } from './cluster.ts';
+import { installKinds, type RunningController, startController, until } from './controller.ts';
+import { FaultProxy } from './fault-proxy.ts';
+import { run } from './run.ts';
+
+const missing = await run(['go', 'version']).then(
+  () => undefined,
+  () => 'a real API server is built with Go, which is not there',
+);
+const options = missing !== undefined && process.env.CI !== 'true' ? { skip: missing } : {};
+
+const TRIALS = 6;
+const SWEEP = {
+  apiVersion: 'cnn-sweep.dev/v1alpha1',
+  kind: 'Sweep',
+  metadata: { name: 'study' },
+  spec: {
+    grid: [{ widths: [[3]], seed: Array.from({ length: TRIALS }, (_, seed) => seed) }],
+    training: { epochs: 1 },
+    parallelism: 2,
+  },
+};
+const FAST = ['--lease-seconds=2', '--renew-seconds=1.5', '--retry-seconds=0.3', '--delete-delay-seconds=1'];
+
+/** Where a process is killed, by how many of its writes are let through and what becomes of the last of them. */
+const POINTS = {
+  'K1: before the request': { namespace: 'before', through: 1, last: { kind: 'hang', done: false } },
+  'K2: after the commit': { namespace: 'committed', through: 0, last: { kind: 'hang', done: true } },
+  'K3: after the answer': { namespace: 'answered', through: 0, last: undefined },
+} as const satisfies Record<string, { namespace: string; through: number; last: Fault | undefined }>;
+
+/** What is there when all is over, without times and UIDs. */
+interface End {
+  readonly status: unknown;
+  readonly records: readonly unknown[];
+  readonly jobs: readonly string[];
+}
+
+describe('a controller killed at every one of its writes, on a real API server', {
+  ...options,
+  timeout: 600_000,
+}, () => {
+  let cluster: Cluster;
+  const running = new Set<RunningController>();
+  const proxies: FaultProxy[] = [];
+  let golden: End;
+
+  before(async () => {
+    cluster = await startControlPlane(['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler']);
+    await cluster.addFakeNodes(2, { gpus: 100 });
+    await installKinds(cluster);
+    golden = await runSweep('golden', { through: Number.POSITIVE_INFINITY, last: undefined });
+    assert.equal(golden.jobs.length, TRIALS);
+  });
+  after(async () => {
+    for (const controller of running) await controller.stop('SIGKILL');
+    for (const proxy of proxies) await proxy.close();
+    await (cluster as Cluster | undefined)?.stop(); // not there if its start failed
+  });
+
+  test('the end is the same, and no trial runs twice', async (t) => {
+    await Promise.all(
+      Object.entries(POINTS).map(([sentence, { namespace, ...point }]) =>
+        t.test(sentence, async () => {
+          const end = await runSweep(namespace, point);
+          assert.deepEqual(end, golden);
+        }),
+      ),
+    );
+  });
+
+  /** Runs the sweep in a namespace of its own. Each process gets one write further than the one before. */
+  async function runSweep(namespace: string, point: { through: number; last: Fault | undefined }): Promise<End> {
+    const kubectl = (...args: string[]) => cluster.kubectl(`--namespace=${namespace}`, ...args);
+    await cluster.kubectl('create', 'namespace', namespace);
+    await kubectl('create', 'serviceaccount', 'cnn-sweep-trainer');
+    await cluster.apply(JSON.stringify(SWEEP), `--namespace=${namespace}`);
+    const ca = await readFile(cluster.api.certificateFile, 'utf8');
+    const proxy = await FaultProxy.open(cluster.api.url, ca, 'kubernetes.default.svc');
+    proxies.push(proxy);
+    const kubeconfig = await kubeconfigOf(proxy, cluster.kubeconfig, namespace);
+    const isOver = async () => {
+      const { status } = JSON.parse(await kubectl('get', 'sweep', 'study', '--output=json')) as {
+        status?: SweepStatus;
+      };
+      if (status?.phase !== 'Complete') return undefined;
+      return (await kubectl('get', 'jobs', '--output=name')) === '' ? status : undefined;
+    };
+
+    let deaths = 0;
+    let status: SweepStatus | undefined;
+    for (const begun = performance.now(); status === undefined; status = await isOver()) {
+      assert.ok(performance.now() - begun < 400_000, `not over after ${deaths} deaths`);
+      if (await untilKilled(proxy, kubeconfig, namespace, point, isOver)) deaths++;
+    }
+    const controller = await start(kubeconfig, namespace);
+    await controller.line('listed');
+    await sleep(1_500);
+    const quiet = proxy.writes.filter(({ plural }) => plural !== 'leases').length;
+    await sleep(3_000);
+    const later = proxy.writes.filter(({ plural }) => plural !== 'leases').slice(quiet);
+    await controller.stop();
+    running.delete(controller);
+    assert.deepEqual(later, [], 'nothing is written when all is done');
+    if (point.through < 10) assert.ok(deaths > 2 * TRIALS, `${deaths} deaths`);
+    return describeEnd(namespace, status, JSON.parse(await kubectl('get', 'trs', '--output=json')).items);
+  }
+
+  /** @returns whether it was killed; false if the sweep was over before */
+  async function untilKilled(
+    proxy: FaultProxy,
+    kubeconfig: string,
+    namespace: string,
+    { through, last }: { through: number; last: Fault | undefined },
+    isOver: () => Promise<unknown>,
+  ): Promise<boolean> {
+    let writes = 0;
+    let isDead: boolean = false;
+    const dead = Promise.withResolvers<boolean>();
+    const isWrite = ({ verb, plural }: Seen) => plural !== 'leases' && !['get', 'list', 'watch'].includes(verb);
+    proxy.fault = (seen) => {
+      if (!isWrite(seen)) return undefined;
+      if (isDead) return { kind: 'hang', done: false };
+      if (writes++ < through) return undefined;
+      isDead = true;
+      const before = proxy.writes.length;
+      // A write that hangs undone leaves no trace; any other is in the list when it was done.
+      const isDone = async () =>
+        (last?.kind === 'hang' && !last.done) || proxy.writes.slice(before).some(isWrite) || undefined;
+      void until(isDone, 'the last write', 15_000, 2)
+        .then(() => sleep(last === undefined ? 3 : 0))
+        .then(() => dead.resolve(true), dead.reject);
+      return last;
+    };
+    const controller = await start(kubeconfig, namespace);
+    const ended = new AbortController();
+    const over = (async () => {
+      while (!ended.signal.aborted) {
+        if ((await isOver()) !== undefined) return false;
+        await sleep(500);
+      }
+      return true;
+    })();
+    const wasKilled = await Promise.race([dead.promise, over]);
+    ended.abort();
+    await controller.stop(wasKilled ? 'SIGKILL' : 'SIGTERM');
+    running.delete(controller);
+    proxy.fault = () => undefined;
+    return wasKilled;
+  }
+
+  async function start(kubeconfig: string, namespace: string): Promise<RunningController> {
+    const place = [`--namespaces=${namespace}`, `--lease-namespace=${namespace}`];
+    const controller = await startController(kubeconfig, [...FAST, ...place]);
+    running.add(controller);
+    return controller;
+  }
+
+  async function describeEnd(
+    namespace: string,
+    status: SweepStatus,
+    slices: { records: TrialRecord[] }[],
+  ): Promise<End> {
+    const { startTime: _, completionTime: __, conditions, ...rest } = status;
+    return {
+      status: { ...rest, conditions: conditions.map(({ lastTransitionTime: _, ...condition }) => condition) },
+      records: slices
+        .flatMap(({ records }) => records)
+        .map(({ attemptUID: _, ...record }) => record)
+        .sort((a, b) => a.trial - b.trial),
+      jobs: await jobsEverCreated(namespace),
+    };
+  }
+
+  /** From the API server's audit log: whatever became of them. Without the part of the Sweep's UID. */
+  async function jobsEverCreated(namespace: string): Promise<string[]> {
+    const lines = (await readFile(cluster.api.auditLog, 'utf8')).trim().split('\n');
+    return lines
+      .map((line) => JSON.parse(line) as AuditEvent)
+      .filter(
+        ({ verb, objectRef, responseStatus }) =>
+          verb === 'create' &&
+          objectRef?.resource === 'jobs' &&
+          objectRef.namespace === namespace &&
+          responseStatus?.code === 201,
+      )
+      .map(({ objectRef }) => `${objectRef?.name}`.replace(/^study-[0-9a-f]{6}-/, ''))
+      .sort();
+  }
+});
+
+interface AuditEvent {
+  readonly verb: string;
+  readonly objectRef?: { readonly resource?: string; readonly namespace?: string; readonly name?: string };
+  readonly responseStatus?: { readonly code?: number };
+}
+
+/** The administrator's, by way of the proxy. */
+async function kubeconfigOf(proxy: FaultProxy, admin: string, namespace: string): Promise<string> {
+  const config = JSON.parse(await readFile(admin, 'utf8'));
+  const file = path.join(path.dirname(admin), `${namespace}.kubeconfig`);
+  const clusters = [
+    { name: config.clusters[0].name, cluster: { server: proxy.url, 'insecure-skip-tls-verify': true } },
+  ];
+  const contexts = [{ name: config.contexts[0].name, context: { ...config.contexts[0].context, namespace } }];
+  await writeFile(file, JSON.stringify({ ...config, clusters, contexts }));
+  return file;
+}
