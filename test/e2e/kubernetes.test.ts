@@ -76,6 +76,7 @@ after(async () => {
 const values = {
   image: { registry: 'localhost', repository: 'cnn-sweep', tag: 'test', pullPolicy: 'Never' },
   trainer: { image: { registry: 'localhost', repository: 'cnn-sweep-trainer', tag: 'test', pullPolicy: 'Never' } },
+  tests: { sweep: true },
 };
 
 const ours = () => ({ KUBECONFIG: cluster.kubeconfig });
@@ -92,6 +93,12 @@ test('a release is installed and its controller gets ready', { skip, timeout: 30
     '--timeout=3m',
   ];
   await helm('helm', [...args, ...valuesArgs(values)], ours());
+});
+
+test('helm test finds all well, trains two trials, and leaves nothing', { skip, timeout: 600_000 }, async () => {
+  const said = await helm('helm', ['test', 'cnn-sweep', '--namespace', NAMESPACE, '--timeout=9m'], ours());
+  assert.match(said, /TEST SUITE: +cnn-sweep-test\n.*\n.*\nPhase: +Succeeded/);
+  assert.equal(await cluster.kubectl('get', 'sweeps', '--namespace', NAMESPACE, '--output=name'), '');
 });
 
 test('a sweep is trained in Pods, two at once on two GPUs, and its verdict is the local run’s to the last digit', {
