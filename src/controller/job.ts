@@ -141,6 +141,8 @@ function buildContainer(trainer: Trainer, options: TrainerOptions) {
       { name: 'POD_UID', valueFrom: { fieldRef: { fieldPath: 'metadata.uid' } } },
       // TensorFlow takes all memory of a GPU otherwise, and time slices share one.
       { name: 'TF_FORCE_GPU_ALLOW_GROWTH', value: 'true' },
+      // TensorFlow reads it when it starts; without, `native` would refuse to train on what is a GPU's node.
+      ...(trainer.backend === 'native' ? [{ name: 'CUDA_VISIBLE_DEVICES', value: '-1' }] : []),
       { name: 'HOME', value: '/tmp' },
     ],
     resources: resourcesOf(trainer, options),

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Timers } from '../shared/timers.ts';
 import { type Assignment, buildAssignment } from '../sweep/assignment.ts';
 import { summarise } from '../sweep/curve.ts';
 import { findingOf } from '../sweep/finding.ts';
@@ -9,7 +10,6 @@ import type { Trial } from '../sweep/trial.ts';
 import { type AttemptEnd, type Pool, type Report, WorkerRefusedError } from './attempt.ts';
 import type { RunEvent } from './events.ts';
 import type { RunFolder } from './folder.ts';
-import type { Timers } from './timers.ts';
 
 /** Attempts at one trial before it is recorded as Failed. */
 export const MAX_ATTEMPTS = 3;

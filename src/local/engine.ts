@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { realTimers, type Timers } from '../shared/timers.ts';
 import type { Assignment } from '../sweep/assignment.ts';
 import { type Plan, planSweep } from '../sweep/plan.ts';
 import type { Sweep } from '../sweep/schema.ts';
@@ -11,7 +12,6 @@ import type { RunEvent } from './events.ts';
 import { openFolder, type RunFolder } from './folder.ts';
 import { lacksItsModel, Records, trialsToRunAgain } from './records.ts';
 import { Room } from './room.ts';
-import { realTimers, type Timers } from './timers.ts';
 
 export { type AttemptEnd, type Job, type Pool, type Report, WorkerRefusedError } from './attempt.ts';
 export type { RunEnd } from './conclude.ts';

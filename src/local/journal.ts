@@ -1,10 +1,10 @@
 import { crc32 } from 'node:zlib';
 import { codeOf, writeWhole } from '../shared/durable.ts';
+import type { Timers } from '../shared/timers.ts';
 import { InvalidConfigError, InvalidSweepError, SweepError, type Violation } from '../sweep/errors.ts';
 import { decodeResult, encodeResult, type TrialResult } from '../sweep/result.ts';
 import type { Sweep } from '../sweep/schema.ts';
 import { AppendLog, type Line, readLines } from './append-log.ts';
-import type { Timers } from './timers.ts';
 
 /** Version of the format: a header line, then a record a line; a line is the CRC-32 of its JSON in 8 hex digits, a space, the JSON. */
 export const JOURNAL_FORMAT = 1;

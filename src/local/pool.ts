@@ -1,9 +1,9 @@
 import { type ChildProcess, fork } from 'node:child_process';
+import { realTimers, type Timers } from '../shared/timers.ts';
 import type { FromWorker } from '../shared/worker-protocol.ts';
 import { encodeMeasurement } from '../sweep/measurement.ts';
 import { encodeResult } from '../sweep/result.ts';
 import type { AttemptEnd, Job, Pool, Report } from './attempt.ts';
-import { realTimers, type Timers } from './timers.ts';
 
 /** The program that workers run. */
 export interface WorkerProgram {

@@ -1,4 +1,4 @@
-import type { Timers } from './timers.ts';
+import type { Timers } from '../shared/timers.ts';
 
 const RETRY_MS = 2_000;
 

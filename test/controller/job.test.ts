@@ -119,6 +119,13 @@ test('what the Sweep asks for reaches the Pod', () => {
   assert.ok(!Object.keys(job.spec.template.metadata.labels).some((label) => label.startsWith('kueue')));
 });
 
+test('native hides the GPUs of its node from TensorFlow, and nothing else does', () => {
+  const hidden = (backend: string) =>
+    podOf({ backend }).container.env.find(({ name }) => name === 'CUDA_VISIBLE_DEVICES');
+  assert.deepEqual(hidden('native'), { name: 'CUDA_VISIBLE_DEVICES', value: '-1' });
+  for (const backend of ['auto', 'gpu', 'wasm', 'cpu']) assert.equal(hidden(backend), undefined);
+});
+
 const defaults = { limits: { memory: '2Gi' }, requests: { cpu: '500m', memory: '1Gi' } };
 const resources: Record<string, { resources?: object; want: object }> = {
   'one GPU unless the Sweep says otherwise, beside the release’s defaults': {

@@ -1,4 +1,4 @@
-import type { Timers } from '../../src/local/timers.ts';
+import type { Timers } from '../../src/shared/timers.ts';
 
 /** A clock that stands still until it is moved. */
 export class FakeTimers implements Timers {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { openFolder, readCurves, readFolder } from '../../src/local/folder.ts';
 import { lockFolder } from '../../src/local/lock.ts';
-import { realTimers } from '../../src/local/timers.ts';
+import { realTimers } from '../../src/shared/timers.ts';
 import { buildAssignment } from '../../src/sweep/assignment.ts';
 import { expandTrials } from '../../src/sweep/trial.ts';
 import { makeMeasurements, makeResult, makeSweep } from '../fakes/trials.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
 import { type Journal, JournalUnwritableError, openJournal, readJournal } from '../../src/local/journal.ts';
-import { realTimers } from '../../src/local/timers.ts';
+import { realTimers } from '../../src/shared/timers.ts';
 import { buildAssignment } from '../../src/sweep/assignment.ts';
 import type { TrialResult } from '../../src/sweep/result.ts';
 import type { Sweep } from '../../src/sweep/schema.ts';
