@@ -1,4 +1,11 @@
-import { parseArgs } from 'node:util';
+import {
+  choiceFlag,
+  namespacesFlag,
+  numberFlag,
+  presetFlag as preset,
+  readFlags,
+  textFlag as text,
+} from '../shared/flags.ts';
 import { InvalidConfigError } from '../sweep/errors.ts';
 import type { TrainerOptions } from './job.ts';
 
@@ -20,9 +27,6 @@ export interface Flags {
   readonly port: number;
   readonly deleteDelayMs: number;
 }
-
-const text = { type: 'string' } as const;
-const preset = (value: string) => ({ type: 'string', default: value }) as const;
 
 const OPTIONS = {
   namespaces: text,
@@ -48,21 +52,16 @@ const PULL_POLICIES = ['Always', 'IfNotPresent', 'Never'] as const;
 
 /** @throws InvalidConfigError naming the flag, its value and what is allowed */
 export function parseFlags(args: readonly string[]): Flags {
-  const values = readValues(args);
-  const seconds = (name: keyof typeof values & string) => 1000 * numberOf(name, values[name]);
+  const values = readFlags(args, OPTIONS);
+  const seconds = (name: keyof typeof values & string) => 1000 * numberFlag(name, values[name]);
   const image = values['trainer-image'];
   if (image === undefined || image === '') throw new InvalidConfigError('--trainer-image: missing');
   const [leaseMs, renewMs, retryMs] = [seconds('lease-seconds'), seconds('renew-seconds'), seconds('retry-seconds')];
   if (!(retryMs < renewMs && renewMs < leaseMs)) {
     throw new InvalidConfigError('--retry-seconds must be below --renew-seconds, and that below --lease-seconds');
   }
-  const pullPolicy = PULL_POLICIES.find((policy) => policy === values['trainer-pull-policy']);
-  if (!pullPolicy) {
-    const given = JSON.stringify(values['trainer-pull-policy']);
-    throw new InvalidConfigError(`--trainer-pull-policy: ${given}: expected ${PULL_POLICIES.join(', ')}`);
-  }
   return {
-    namespaces: namespacesOf(values.namespaces),
+    namespaces: namespacesFlag(values.namespaces),
     leaderElect: !values['no-leader-elect'],
     leaseName: values['lease-name'],
     leaseNamespace: values['lease-namespace'],
@@ -72,36 +71,16 @@ export function parseFlags(args: readonly string[]): Flags {
     retryMs,
     trainer: {
       image,
-      pullPolicy,
+      pullPolicy: choiceFlag('trainer-pull-policy', values['trainer-pull-policy'], PULL_POLICIES),
       serviceAccountName: values['trainer-service-account'],
       limits: quantitiesOf('trainer-limits', values['trainer-limits']),
       requests: quantitiesOf('trainer-requests', values['trainer-requests']),
     },
     kueue: values.kueue,
     host: values.host,
-    port: numberOf('port', values.port),
+    port: numberFlag('port', values.port),
     deleteDelayMs: seconds('delete-delay-seconds'),
   };
-}
-
-function readValues(args: readonly string[]) {
-  try {
-    return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: false }).values;
-  } catch (cause) {
-    throw new InvalidConfigError(cause instanceof Error ? cause.message : `${cause}`, { cause });
-  }
-}
-
-function numberOf(name: string, value: unknown): number {
-  const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : Number.NaN;
-  if (Number.isFinite(number) && number >= 0) return number;
-  throw new InvalidConfigError(`--${name}: ${JSON.stringify(value)}: expected a number, 0 or above`);
-}
-
-function namespacesOf(value: string | undefined): Flags['namespaces'] {
-  const names = (value ?? '').split(',').filter((name) => name !== '');
-  if (names.length === 0) return undefined;
-  return names.includes('*') ? '*' : [...new Set(names)];
 }
 
 /** `{"cpu": "1", "memory": "2Gi"}`. */
