@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import { toCsv } from '../report/csv.ts';
 import { fold, summarise } from '../sweep/curve.ts';
 import { InvalidConfigError } from '../sweep/errors.ts';
 import { percent, points } from '../sweep/finding.ts';
@@ -8,7 +9,6 @@ import type { Selection, Sweep } from '../sweep/schema.ts';
 import { groupBySeed } from '../sweep/seeds.ts';
 import { expandTrials, type Trial } from '../sweep/trial.ts';
 import { type Candidate, judge } from '../sweep/verdict.ts';
-import { toCsv } from './csv.ts';
 import { readCurveFile } from './curve-file.ts';
 import { describeSeeds } from './describe-seeds.ts';
 import { describeVerdict } from './describe-verdict.ts';

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { stringify } from 'yaml';
+import { readReportAssets } from '../dashboard/report-assets.ts';
 import { FILES, readFolder } from '../local/folder.ts';
 import type { VerdictFile } from '../local/verdict.ts';
 import { buildReport } from '../report/report.ts';
@@ -11,7 +12,6 @@ import { countOutcomes, isComplete, judgeResults } from '../sweep/records.ts';
 import type { TrialResult } from '../sweep/result.ts';
 import type { Selection, Sweep } from '../sweep/schema.ts';
 import { expandTrials } from '../sweep/trial.ts';
-import { readReportAssets } from './report-assets.ts';
 import { parseSweepText } from './sweep-file.ts';
 
 export interface ReportOptions {

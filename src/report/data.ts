@@ -1,13 +1,15 @@
 import type { Curve } from '../sweep/curve.ts';
 import type { Finding, FindingName } from '../sweep/finding.ts';
-import { AXES, type Axis } from '../sweep/grid.ts';
 import type { EpochFigures } from '../sweep/measurement.ts';
 import type { Outcome, TrialResult } from '../sweep/result.ts';
-import type { Hyperparameters, Sweep } from '../sweep/schema.ts';
+import type { Sweep } from '../sweep/schema.ts';
 import { isEligible } from '../sweep/selection.ts';
 import type { Trial } from '../sweep/trial.ts';
 import type { Verdict } from '../sweep/verdict.ts';
 import { plural } from './format.ts';
+import { type AxisView, formatValue, uniqueNames, varyingAxes } from './names.ts';
+
+export type { AxisView } from './names.ts';
 
 /** How a trial ended; no test figures. A TrialResult fits. */
 export type TrialOutcome = Pick<TrialResult, 'trial' | 'attempt' | 'outcome' | 'reason' | 'backend' | 'seconds'>;
@@ -65,13 +67,6 @@ export interface TrialView {
   readonly attempts: number | null;
   readonly backend: string | null;
   readonly curve: Columns | null;
-}
-
-/** An axis of the grid that takes more than one value. */
-export interface AxisView {
-  readonly name: Axis;
-  readonly label: string;
-  readonly values: readonly string[];
 }
 
 /** What the page's script is given; the same data as the sections hold. */
@@ -180,54 +175,6 @@ function rankTrials(
   const loss = (trial: number) => findings.get(trial)?.validationLoss ?? 0;
   const order = trials.map(({ trial }) => trial).sort((a, b) => tier(a) - tier(b) || loss(a) - loss(b) || a - b);
   return new Map(order.map((trial, rank) => [trial, rank]));
-}
-
-const AXIS_LABELS: Record<Axis, string> = {
-  widths: 'widths',
-  activation: 'activation',
-  pooling: 'pooling',
-  depth: 'depth',
-  batchSize: 'batch size',
-  learningRate: 'learning rate',
-  momentum: 'momentum',
-  seed: 'seed',
-};
-
-function formatValue(hyperparameters: Hyperparameters, axis: Axis): string {
-  if (axis === 'widths') return `(${hyperparameters.widths.join(',')})`;
-  return String(hyperparameters[axis]);
-}
-
-/** Numbers ascend; words stay in the order in which the grid names them; widths go by their count, then by size. */
-function varyingAxes(trials: readonly Trial[]): AxisView[] {
-  return AXES.flatMap((name) => {
-    const values = [...new Set(trials.map(({ hyperparameters }) => formatValue(hyperparameters, name)))];
-    if (values.length < 2) return [];
-    if (name === 'widths') values.sort(byWidths);
-    else if (name !== 'activation' && name !== 'pooling') values.sort((a, b) => Number(a) - Number(b));
-    return [{ name, label: AXIS_LABELS[name], values }];
-  });
-}
-
-function byWidths(a: string, b: string): number {
-  const [x, y] = [a, b].map((text) => text.slice(1, -1).split(',').map(Number));
-  if (!x || !y) return 0;
-  return x.length - y.length || (x.map((width, at) => width - (y[at] ?? 0)).find((by) => by !== 0) ?? 0);
-}
-
-function shortLabel({ name, label }: AxisView): string {
-  return name === 'learningRate' ? 'lr' : name === 'batchSize' ? 'batch' : label;
-}
-
-/** Networks of the same name differ in how they were trained: that is appended, but only where it varies. */
-function uniqueNames(trials: readonly Trial[], axes: readonly AxisView[]): Map<number, string> {
-  const trained = axes.filter(({ name }) => ['batchSize', 'learningRate', 'momentum', 'seed'].includes(name));
-  return new Map(
-    trials.map(({ trial, name, hyperparameters }) => [
-      trial,
-      [name, ...trained.map((axis) => `${shortLabel(axis)} ${formatValue(hyperparameters, axis.name)}`)].join(', '),
-    ]),
-  );
 }
 
 function columnsOf(epochs: readonly EpochFigures[]): Columns {

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import type { Browser } from 'playwright-core';
-import { readReportAssets } from '../../src/cli/report-assets.ts';
+import { readReportAssets } from '../../src/dashboard/report-assets.ts';
 import { buildReport, type ReportInput } from '../../src/report/report.ts';
 import { launchBrowser, skipWithoutBrowser } from '../browser.ts';
 import { makeLargeReport, makeStudyReport, makeTroubledReport } from '../builders.ts';

@@ -4,7 +4,8 @@ import type { TrialResult } from '../sweep/result.ts';
 import type { Trial } from '../sweep/trial.ts';
 import type { Verdict } from '../sweep/verdict.ts';
 
-type Value = string | number | boolean | null | undefined;
+/** What a cell may hold; nothing is an empty cell. */
+export type CsvValue = string | number | boolean | null | undefined;
 type Row = Trial & {
   readonly finding: Finding | undefined;
   readonly result: Ended | undefined;
@@ -51,13 +52,16 @@ export function toCsv(trials: readonly Trial[], verdict: Verdict, results: Reado
     const index = trial.trial;
     return { ...trial, finding: findings.get(index), result: results.get(index), best: verdict.best?.trial === index };
   });
-  return [COLUMNS.map(([title]) => title), ...rows.map((row) => COLUMNS.map(([, value]) => value(row)))].map((cells) =>
-    cells.map(encodeCell).join(','),
-  );
+  return [COLUMNS.map(([title]) => title), ...rows.map((row) => COLUMNS.map(([, value]) => value(row)))].map(csvLine);
+}
+
+/** One line of CSV, without its end. */
+export function csvLine(cells: readonly CsvValue[]): string {
+  return cells.map(encodeCell).join(',');
 }
 
 /** A number stays one. No text begins a formula: a spreadsheet that opens the file must not compute what a name says. */
-function encodeCell(value: Value): string {
+function encodeCell(value: CsvValue): string {
   if (value === null || value === undefined) return '';
   if (typeof value !== 'string') return String(value);
   const inert = /^\s*[=+\-@|%]/.test(value) ? `'${value}` : value;

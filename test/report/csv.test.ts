@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { toCsv } from '../../src/cli/csv.ts';
-import { makeStudyEvents } from './events.ts';
+import { toCsv } from '../../src/report/csv.ts';
+import { makeStudyEvents } from '../cli/events.ts';
 
 const { trials, verdict } = makeStudyEvents();
 
