@@ -1,0 +1,244 @@
+import { stringify } from 'yaml';
+import { uniqueNames, varyingAxes } from '../report/names.ts';
+import { countOutcomes, isComplete, judgeResults } from '../sweep/records.ts';
+import type { TrialResult } from '../sweep/result.ts';
+import type { Sweep } from '../sweep/schema.ts';
+import type { Condition, Phase } from '../sweep/status.ts';
+import { expandTrials, type Trial } from '../sweep/trial.ts';
+import { judge, type Verdict } from '../sweep/verdict.ts';
+import type { SweepDetail, SweepSummary, TrialDetail, TrialRow, VerdictView } from './api.ts';
+import { ChangeLog } from './change-log.ts';
+import { buildCurveView } from './curve-view.ts';
+import { buildDetail, buildSummary, type TrialCounts } from './sweep-view.ts';
+import { type Reading, TrialState } from './trial-state.ts';
+import { buildAttempts, buildRow } from './trial-view.ts';
+import { buildVerdictView } from './verdict-view.ts';
+
+/** A sweep as a source says that it is now. */
+export interface SweepInput {
+  /** `local` for a run folder. */
+  readonly namespace: string;
+  readonly name: string;
+  /** Another UID is another sweep, whatever its name. */
+  readonly uid: string;
+  /** With every default filled in; null: it does not parse, and `message` says why. */
+  readonly sweep: Sweep | null;
+  /** Of `sweep`, by index; absent: they are expanded here. */
+  readonly trials?: readonly Trial[];
+  /** As sweep.yaml; absent: written from `sweep`. */
+  readonly sweepText?: string;
+  readonly phase: Phase;
+  /** What the sweep waits for, where there is no verdict to tell. */
+  readonly message?: string;
+  readonly conditions?: readonly Condition[];
+  /** Trials at once; null: not known. */
+  readonly parallelism?: number | null;
+  /** RFC 3339. */
+  readonly createdAt?: string | null;
+  readonly startTime?: string | null;
+  readonly completionTime?: string | null;
+}
+
+const NOTHING_JUDGED: Verdict = judge([], { checkpoint: 'BestEpoch', maxLossRise: 0.1, parsimony: 'OneStandardError' });
+const WAITING: readonly string[] = ['Waiting', 'Retrying'];
+const MAX_NOTES = 50;
+
+/** One sweep: its trials, what is recorded of them and what the judge says. Every change has a number of the store's. */
+export class SweepEntry {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  input: SweepInput;
+  trials: readonly TrialState[];
+  readonly axes: SweepDetail['axes'];
+  readonly changes = new ChangeLog<TrialState>();
+  readonly notes: string[] = [];
+  staleSince: string | null = null;
+  /** Of the last change of anything. */
+  revision: number;
+  /** Of the last change of the verdict. */
+  verdictRevision: number;
+  readonly #records = new Map<number, TrialResult>();
+  /** Test figures: carried along, opened for the winner when nothing is left to choose from. */
+  readonly #sealed = new Map<number, NonNullable<TrialResult['test']>>();
+  #verdict: Verdict | undefined;
+  #summary: { readonly revision: number; readonly summary: SweepSummary } | undefined;
+
+  constructor(input: SweepInput, revision: number) {
+    this.namespace = input.namespace;
+    this.name = input.name;
+    this.uid = input.uid;
+    this.input = input;
+    this.revision = revision;
+    this.verdictRevision = revision;
+    const trials = input.trials ?? (input.sweep ? expandTrials(input.sweep) : []);
+    const axes = varyingAxes(trials);
+    const names = uniqueNames(trials, axes);
+    this.axes = axes.map(({ name, label, values }) => ({ name, label, values: [...values] }));
+    this.trials = trials.map((trial) => new TrialState(trial, names.get(trial.trial) ?? trial.name));
+  }
+
+  get key(): string {
+    return `${this.namespace}/${this.name}`;
+  }
+
+  get epochsPlanned(): number {
+    return this.input.sweep?.spec.training.epochs ?? 0;
+  }
+
+  /** Whether another input is of the same trials: all that is known of them then stays. */
+  isOf({ uid, sweep }: SweepInput): boolean {
+    return uid === this.uid && trialsKey(sweep) === trialsKey(this.input.sweep);
+  }
+
+  change(input: SweepInput, revision: number): void {
+    const judgedOtherwise = selectionKey(input.sweep) !== selectionKey(this.input.sweep);
+    this.input = input;
+    this.revision = revision;
+    if (!judgedOtherwise) return;
+    this.#verdict = undefined;
+    for (const state of this.trials) this.touch(state, revision);
+  }
+
+  touch(state: TrialState, revision: number): void {
+    state.touch(revision);
+    this.changes.touch(state, revision);
+    this.revision = revision;
+  }
+
+  note(text: string, revision: number): boolean {
+    if (this.notes.includes(text)) return false;
+    this.notes.push(text);
+    if (this.notes.length > MAX_NOTES) this.notes.shift();
+    this.revision = revision;
+    return true;
+  }
+
+  /** @returns whether it says anything new */
+  record(state: TrialState, { test, ...sealed }: TrialResult, endedAt: string | null, revision: number): boolean {
+    const record = { ...sealed, test: null };
+    if (state.record && JSON.stringify(state.record) === JSON.stringify(record)) return false;
+    if (test) this.#sealed.set(record.trial, test);
+    this.#records.set(record.trial, record);
+    state.record = record;
+    state.phase = record.outcome;
+    state.progress = null;
+    state.endedAt = endedAt;
+    this.#verdict = undefined;
+    this.touch(state, revision);
+    return true;
+  }
+
+  /** Opens a figure that was carried elsewhere. */
+  unseal(trial: number, test: NonNullable<TrialResult['test']>, revision: number): void {
+    this.#sealed.set(trial, test);
+    this.revision = revision;
+    this.verdictRevision = revision;
+  }
+
+  /** A record came since the last judgement. */
+  get isJudgementDue(): boolean {
+    return this.#verdict === undefined;
+  }
+
+  /** Judges, if a record came since. @param next gives the change its number */
+  judge(next: () => number): void {
+    if (this.#verdict !== undefined) return;
+    const { sweep } = this.input;
+    this.#verdict = sweep ? judgeResults(sweep, this.#records.values()) : NOTHING_JUDGED;
+    this.revision = next();
+    this.verdictRevision = this.revision;
+  }
+
+  /** As last judged. */
+  get verdict(): Verdict {
+    return this.#verdict ?? NOTHING_JUDGED;
+  }
+
+  get isFinal(): boolean {
+    return this.trials.length > 0 && isComplete(countOutcomes(this.#records.values(), this.trials.length));
+  }
+
+  get records(): ReadonlyMap<number, TrialResult> {
+    return this.#records;
+  }
+
+  /** Of the winner of a final verdict; nobody else's are ever told. */
+  get winnerTest(): TrialResult['test'] {
+    const { best } = this.verdict;
+    return (best && this.isFinal && this.#sealed.get(best.trial)) || null;
+  }
+
+  read(state: TrialState): Reading {
+    const { sweep } = this.input;
+    if (!sweep) return { curve: undefined, finding: null, facts: NO_FACTS };
+    return state.read(sweep.spec.selection, this.epochsPlanned);
+  }
+
+  rowOf(state: TrialState): TrialRow {
+    return buildRow(state, this.read(state), this.epochsPlanned);
+  }
+
+  networkOf = (trial: number): string => this.trials[trial]?.network ?? `trial ${trial}`;
+
+  verdictView(): VerdictView {
+    const { best } = this.verdict;
+    return buildVerdictView(this.verdict, {
+      networkOf: this.networkOf,
+      isFinal: this.isFinal,
+      test: this.winnerTest,
+      hasModel: best !== null && (this.trials[best.trial]?.hasModel ?? false),
+    });
+  }
+
+  summary(): SweepSummary {
+    if (this.#summary?.revision !== this.revision) {
+      this.#summary = { revision: this.revision, summary: buildSummary(this) };
+    }
+    return this.#summary.summary;
+  }
+
+  detail(): SweepDetail {
+    return buildDetail(this, this.summary());
+  }
+
+  trialDetail(state: TrialState): TrialDetail {
+    const { curve, facts } = this.read(state);
+    const { best } = this.verdict;
+    const isWinner = best?.trial === state.trial.trial;
+    return {
+      row: this.rowOf(state),
+      curve: curve ? buildCurveView(curve, facts) : null,
+      attempts: buildAttempts(state, curve?.attemptUID),
+      logCommand: state.place.pod === null ? null : `kubectl logs --namespace ${this.namespace} ${state.place.pod}`,
+      test: isWinner ? this.verdictView().test : null,
+    };
+  }
+
+  counts(): TrialCounts {
+    const counts = { total: this.trials.length, waiting: 0, running: 0, succeeded: 0, failed: 0, stopped: 0 };
+    for (const { phase } of this.trials) {
+      if (WAITING.includes(phase)) counts.waiting++;
+      else if (phase === 'Succeeded') counts.succeeded++;
+      else if (phase === 'Failed') counts.failed++;
+      else if (phase === 'Stopped') counts.stopped++;
+      else counts.running++;
+    }
+    return counts;
+  }
+
+  sweepText(): string {
+    return this.input.sweepText ?? (this.input.sweep ? stringify(this.input.sweep) : '');
+  }
+}
+
+const NO_FACTS = { turningPoint: null, keptEpoch: null, complete: true } as const;
+
+/** All that the trials follow from. */
+function trialsKey(sweep: Sweep | null): string {
+  return sweep ? JSON.stringify([sweep.spec.grid, sweep.spec.training]) : '';
+}
+
+function selectionKey(sweep: Sweep | null): string {
+  return sweep ? JSON.stringify(sweep.spec.selection) : '';
+}

@@ -1,0 +1,146 @@
+import { type Curve, summarise } from '../sweep/curve.ts';
+import { type Finding, findingOf } from '../sweep/finding.ts';
+import type { Measurement, Progress } from '../sweep/measurement.ts';
+import { candidatesOf } from '../sweep/records.ts';
+import type { TrialResult } from '../sweep/result.ts';
+import type { Selection } from '../sweep/schema.ts';
+import type { Trial } from '../sweep/trial.ts';
+import type { TrialPhase } from './api.ts';
+import type { CurveFacts } from './curve-view.ts';
+import { TrialLog } from './trial-log.ts';
+
+/** Where the attempt at a trial stands, as whoever runs it says. What is absent stays as it was; null takes it away. */
+export interface Liveness {
+  readonly phase: Exclude<TrialPhase, 'Succeeded' | 'Failed' | 'Stopped'>;
+  readonly attempt?: number;
+  readonly attemptUID?: string | null;
+  /** Why it waits, or why its last attempt failed. */
+  readonly reason?: string;
+  readonly node?: string | null;
+  readonly pod?: string | null;
+  readonly startedAt?: string | null;
+  readonly backend?: string | null;
+}
+
+/** Where an attempt runs, and since when: an eviction keeps the attempt and changes its UID. */
+export interface Place {
+  readonly node: string | null;
+  readonly pod: string | null;
+  readonly startedAt: string | null;
+}
+
+/** One trial of a sweep with all that is known of it. Its curve is folded when somebody asks. */
+export class TrialState {
+  readonly trial: Trial;
+  /** Unique within the sweep. */
+  readonly network: string;
+  readonly log = new TrialLog();
+  phase: TrialPhase = 'Waiting';
+  reason = '';
+  attempt = 0;
+  attemptUID: string | null = null;
+  place: Place = { node: null, pod: null, startedAt: null };
+  backend: string | null = null;
+  endedAt: string | null = null;
+  progress: Progress | null = null;
+  /** How fast the attempt that was heard of last goes. */
+  pace: { readonly attemptUID: string; readonly epochs: number; readonly seconds: number } | undefined;
+  /** Without its test figures. */
+  record: TrialResult | null = null;
+  /** Attempts that ended without a record, and why. */
+  readonly ends = new Map<number, string>();
+  /** The attempt whose weights can be downloaded. */
+  model: string | null = null;
+  /** Of the last change. */
+  revision = 0;
+  /** Since when the curve is this attempt's. */
+  shownSince = 0;
+  #shown: string | undefined;
+  #read: Reading | undefined;
+
+  constructor(trial: Trial, network: string) {
+    this.trial = trial;
+    this.network = network;
+  }
+
+  get hasModel(): boolean {
+    return this.model !== null && (this.record === null || this.record.attemptUID === this.model);
+  }
+
+  /** @returns whether it is new */
+  measure(measurement: Measurement, position: number, revision: number): boolean {
+    if (!this.log.add(measurement, position, revision)) return false;
+    const { attemptUID, seconds } = measurement;
+    const before = this.pace?.attemptUID === attemptUID ? this.pace : { epochs: 0, seconds: 0 };
+    this.pace = { attemptUID, epochs: before.epochs + 1, seconds: before.seconds + seconds };
+    return true;
+  }
+
+  /** A measurement of an attempt that does not count any more: another one is recorded, or a later one has begun. */
+  isStale({ attempt, attemptUID }: Measurement): boolean {
+    if (this.record) return this.record.attemptUID !== attemptUID;
+    return attempt < this.attempt;
+  }
+
+  /** Who measures runs, whatever else is not known of it yet. */
+  isHeard({ attempt, attemptUID }: Measurement): void {
+    if (this.record) return;
+    if (this.attemptUID === null || attempt > this.attempt || this.phase === 'Retrying') {
+      Object.assign(this, { attempt, attemptUID, reason: '' });
+    }
+    if (this.attemptUID === attemptUID) this.phase = 'Running';
+  }
+
+  /** Something changed: what was read of it is no longer so. */
+  touch(revision: number): void {
+    this.revision = revision;
+    this.#read = undefined;
+  }
+
+  /** @param epochsPlanned of each trial */
+  read(selection: Selection, epochsPlanned: number): Reading {
+    this.#read ??= this.#readNow(selection, epochsPlanned);
+    return this.#read;
+  }
+
+  #readNow(selection: Selection, epochsPlanned: number): Reading {
+    const curve = this.#curve();
+    if (curve?.attemptUID !== this.#shown) {
+      this.#shown = curve?.attemptUID;
+      this.shownSince = this.revision;
+    }
+    const finding = this.#findingOf(curve, selection, epochsPlanned);
+    const trained = this.record?.summary?.epochsDone;
+    const complete = trained === undefined ? isWithoutHole(curve) : (curve?.epochs.length ?? 0) >= trained;
+    const facts = { turningPoint: finding?.turningEpoch ?? null, keptEpoch: finding?.keptEpoch ?? null, complete };
+    return { curve, finding, facts };
+  }
+
+  /** An attempt that has begun and measured nothing yet has no curve, whatever the one before it had. */
+  #curve(): Curve | undefined {
+    const curve = this.log.curve(this.trial.trial, this.record?.attemptUID);
+    if (!curve || this.record || this.attemptUID === null || curve.attemptUID === this.attemptUID) return curve;
+    return this.phase === 'Running' && curve.attempt <= this.attempt ? undefined : curve;
+  }
+
+  /** Recorded: what the judge says of it. Before that: what the curve would say if training ended here. */
+  #findingOf(curve: Curve | undefined, selection: Selection, epochsPlanned: number): Finding | null {
+    if (this.record) {
+      const [candidate] = candidatesOf([this.record], epochsPlanned);
+      const hasResult = this.record.outcome !== 'Failed' && this.record.summary !== null;
+      return candidate && hasResult ? findingOf(candidate.trial, candidate.summary, selection) : null;
+    }
+    if (!curve || curve.epochs.length === 0) return null;
+    return findingOf(this.trial.trial, summarise(curve.epochs, curve.epochs.length), selection);
+  }
+}
+
+export interface Reading {
+  readonly curve: Curve | undefined;
+  readonly finding: Finding | null;
+  readonly facts: CurveFacts;
+}
+
+function isWithoutHole(curve: Curve | undefined): boolean {
+  return curve?.epochs.every(({ epoch }, at) => epoch === at + 1) ?? true;
+}
