@@ -82,8 +82,9 @@ export async function checkLease({ cluster, signal }: Checking, ref: Ref | undef
   });
 }
 
-export async function checkController({ signal }: Checking, url: string | undefined): Promise<Finding> {
-  if (url === undefined) return skipped('not asked for (--controller-url)');
+/** Asks a program of ours whether it is in order. @param flag what would have given its address */
+export async function checkReady({ signal }: Checking, url: string | undefined, flag: string): Promise<Finding> {
+  if (url === undefined) return skipped(`not asked for (${flag})`);
   const page = `${url.replace(/\/+$/, '')}/readyz`;
   return untilOk(signal, async () => {
     const timeout = AbortSignal.any([signal, AbortSignal.timeout(LIMITS.timeoutMs)]);
@@ -120,7 +121,7 @@ function describeParts(text: string): string {
     const missing = parts.filter(([, value]) => value !== true).map(([part, value]) => `${part}: ${value}`);
     if (missing.length > 0) return missing.join('; ');
   } catch {
-    // Not the controller's answer: of a proxy, or of something else at that address.
+    // Not our program's answer: of a proxy, or of something else at that address.
   }
   return text.slice(0, 200);
 }

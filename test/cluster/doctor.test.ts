@@ -25,7 +25,8 @@ const ACCEPTED = 'ok       sample: a Sweep is accepted in namespace default';
 const REFUSED = 'ok       bad sample: a name that is too long is refused: 41 characters; at most 40';
 const NO_LEASE = 'skipped  lease: not asked for (--lease-namespace, --lease-name)';
 const NO_URL = 'skipped  controller: not asked for (--controller-url)';
-const WELL = [SERVED, ACCEPTED, REFUSED, NO_LEASE, NO_URL];
+const NO_DASHBOARD = 'skipped  dashboard: not asked for (--dashboard-url)';
+const WELL = [SERVED, ACCEPTED, REFUSED, NO_LEASE, NO_URL, NO_DASHBOARD];
 
 describe('doctor', { ...options, timeout: 600_000 }, () => {
   let cluster: Cluster;
@@ -106,7 +107,7 @@ describe('doctor', { ...options, timeout: 600_000 }, () => {
     for (const [sentence, { spec, want }] of Object.entries(rows)) {
       test(sentence, async () => {
         if (spec) await put(spec);
-        await says(LEASE, 1, [SERVED, ACCEPTED, REFUSED, want, NO_URL]);
+        await says(LEASE, 1, [SERVED, ACCEPTED, REFUSED, want, NO_URL, NO_DASHBOARD]);
       });
     }
 
@@ -125,46 +126,52 @@ describe('doctor', { ...options, timeout: 600_000 }, () => {
         REFUSED,
         'ok       lease: Lease default/ours: held by one, which renews it',
         NO_URL,
+        NO_DASHBOARD,
       ]);
       renewing.abort();
       await renewals;
     });
   });
 
-  describe('of the controller', () => {
-    const rows: Record<string, { status: number; body: string; want: (url: string) => string }> = {
-      'that is ready': {
-        status: 200,
-        body: '{"caches":true}',
-        want: (url) => `ok       controller: ${url}/readyz: ready`,
-      },
-      'whose parts are missing it names them': {
-        status: 503,
-        body: '{"caches":"not listed yet","other":true}',
-        want: (url) => `failed   controller: ${url}/readyz: 503: caches: not listed yet`,
-      },
-      'that is something else it shows what that says': {
-        status: 502,
-        body: 'bad gateway',
-        want: (url) => `failed   controller: ${url}/readyz: 502: bad gateway`,
-      },
-    };
-    for (const [sentence, { status, body, want }] of Object.entries(rows)) {
-      test(sentence, async (context) => {
-        const { url } = await serve(context, status, body);
-        const result = want(url);
-        await says([`--controller-url=${url}/`], status === 200 ? 0 : 1, [SERVED, ACCEPTED, REFUSED, NO_LEASE, result]);
-      });
-    }
+  for (const program of ['controller', 'dashboard'] as const) {
+    const among = (result: string) => [
+      ...[SERVED, ACCEPTED, REFUSED, NO_LEASE],
+      ...(program === 'controller' ? [result, NO_DASHBOARD] : [NO_URL, result]),
+    ];
 
-    test('that does not answer it says why', async (context) => {
-      const { url, server } = await serve(context, 200, '');
-      server.close();
-      const address = new URL(url).host;
-      const result = `failed   controller: ${url}/readyz: connect ECONNREFUSED ${address}`;
-      await says([`--controller-url=${url}`], 1, [SERVED, ACCEPTED, REFUSED, NO_LEASE, result]);
+    describe(`of the ${program}`, () => {
+      const rows: Record<string, { status: number; body: string; want: (url: string) => string }> = {
+        'that is ready': {
+          status: 200,
+          body: '{"caches":true}',
+          want: (url) => `ok       ${program}: ${url}/readyz: ready`,
+        },
+        'whose parts are missing it names them': {
+          status: 503,
+          body: '{"caches":"not listed yet","other":true}',
+          want: (url) => `failed   ${program}: ${url}/readyz: 503: caches: not listed yet`,
+        },
+        'that is something else it shows what that says': {
+          status: 502,
+          body: 'bad gateway',
+          want: (url) => `failed   ${program}: ${url}/readyz: 502: bad gateway`,
+        },
+      };
+      for (const [sentence, { status, body, want }] of Object.entries(rows)) {
+        test(sentence, async (context) => {
+          const { url } = await serve(context, status, body);
+          await says([`--${program}-url=${url}/`], status === 200 ? 0 : 1, among(want(url)));
+        });
+      }
+
+      test('that does not answer it says why', async (context) => {
+        const { url, server } = await serve(context, 200, '');
+        server.close();
+        const result = `failed   ${program}: ${url}/readyz: connect ECONNREFUSED ${new URL(url).host}`;
+        await says([`--${program}-url=${url}`], 1, among(result));
+      });
     });
-  });
+  }
 
   describe('with --sweep', () => {
     const created = () =>
@@ -279,6 +286,10 @@ for (const [sentence, { args, want }] of Object.entries({
   },
   'an address without a scheme is bad input': {
     args: ['--controller-url=controller:9090'],
+    want: /expected an address, as http:\/\//,
+  },
+  'an address of the dashboard without a scheme is bad input': {
+    args: ['--dashboard-url=dashboard:9090'],
     want: /expected an address, as http:\/\//,
   },
 })) {
