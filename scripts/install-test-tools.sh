@@ -1,12 +1,12 @@
 #!/bin/sh
-# What some tests need beside Node.js: a browser (report, dashboard), a terminal (live table), and what a cluster's node and the
-# images for it are made with. Root on Debian gets what is missing, quietly. Elsewhere one line says which tests need what: they
-# are skipped.
+# What some tests need beside Node.js: a browser (report, dashboard), a terminal (live table), Prometheus with its promtool, and
+# what a cluster's node and the images for it are made with. Root on Debian gets what is missing, quietly. Elsewhere one line says
+# which tests need what: they are skipped.
 set -eu
 
 PATH=$PATH:/usr/sbin:/sbin
 missing=''
-for tool in tmux buildah debootstrap containerd runc iptables; do
+for tool in tmux buildah debootstrap containerd runc iptables prometheus; do
   command -v "$tool" >/dev/null 2>&1 || missing="$missing $tool"
 done
 command -v ip >/dev/null 2>&1 || missing="$missing iproute2"
@@ -26,5 +26,5 @@ if [ "$(id -u)" = 0 ] && [ -f /etc/debian_version ] && command -v apt-get >/dev/
   tail -n 5 "$log" >&2
   rm -f "$log"
 fi
-echo "not installed:$missing; tests of the live table need tmux, of the report and the dashboard Chromium, of a cluster the others: they are skipped" >&2
+echo "not installed:$missing; tests of the live table need tmux, of the report and the dashboard Chromium, of alerts and metrics prometheus, of a cluster the others: they are skipped" >&2
 [ "${CI:-}" != true ]

@@ -1,3 +1,4 @@
+import { ApiError } from '../shared/api-error.ts';
 import type { Random } from '../shared/backoff.ts';
 import { type Cluster, openCluster } from '../shared/calls.ts';
 import { JOBS, PODS, SLICES, SWEEPS } from '../shared/kinds.ts';
@@ -180,7 +181,10 @@ class RunningController implements Controller {
     const queue = startQueue({
       turn: (uid) => reconciler.turn(uid),
       observer: metrics.queue,
-      onError: (uid, error, failures, waitMs) => log.error('turn failed', { uid, error, failures, waitMs }),
+      onError: (uid, error, failures, waitMs) => {
+        log.error('turn failed', { uid, error, failures, waitMs });
+        if (!(error instanceof ApiError)) metrics.turns.panicked();
+      },
       timers: this.#timers,
       ...(random && { random }),
     });

@@ -1,3 +1,4 @@
+import type { RetryReason } from '../sweep/reasons.ts';
 import type { TrialRecord } from '../sweep/slice.ts';
 import { type AttemptEnd, type AttemptFacts, attemptEnd, trainerOf } from './attempt-end.ts';
 import type { ClusterSweep } from './cluster-sweep.ts';
@@ -22,7 +23,15 @@ export interface RunningAttempt extends AttemptFacts {
 export type Fate =
   | { readonly kind: 'record'; readonly record: TrialRecord }
   | { readonly kind: 'running'; readonly attempt: RunningAttempt }
-  | { readonly kind: 'next'; readonly attempt: number; readonly inMs: number };
+  /** `after`: how the attempt before it ended; absent for the first. */
+  | { readonly kind: 'next'; readonly attempt: number; readonly inMs: number; readonly after?: EndedAttempt };
+
+/** An attempt that another one follows. */
+export interface EndedAttempt {
+  readonly reason: RetryReason;
+  /** That its container ran, as far as was seen. */
+  readonly seconds: number;
+}
 
 /** What becomes of a trial without a record, from the Jobs that it has. */
 export function fateOf(attempts: readonly AttemptFacts[], { sweep }: ClusterSweep, waits: Waits): Fate {
@@ -57,7 +66,13 @@ export function fateOf(attempts: readonly AttemptFacts[], { sweep }: ClusterSwee
     return { kind: 'record', record: recordOf(facts, spoken) };
   }
   const inMs = waits.leftMs(`ended/${facts.job.metadata.uid}`, backoffMs(Math.max(1, counted)));
-  return { kind: 'next', attempt: facts.attempt + 1, inMs };
+  return { kind: 'next', attempt: facts.attempt + 1, inMs, after: endedBy(end) };
+}
+
+function endedBy(end: AttemptEnd): EndedAttempt {
+  if (end.kind !== 'failed') return { reason: 'Disrupted', seconds: 0 };
+  // Only these two are tried again.
+  return { reason: end.reason === 'ResultMissing' ? 'ResultMissing' : 'Crashed', seconds: end.seconds };
 }
 
 /** Full, not jittered: the trials of a sweep fail at times of their own. @param failures from 1 */

@@ -1,7 +1,8 @@
 import { BoundedLabels, FirstLabels } from '../shared/bounded-labels.ts';
 import type { RequestSeen } from '../shared/requester.ts';
 import type { Telemetry } from '../shared/telemetry.ts';
-import type { Outcome } from '../sweep/result.ts';
+import { FAILURE_REASONS, RETRY_REASONS, type RetryReason } from '../sweep/reasons.ts';
+import { OUTCOMES, type Outcome } from '../sweep/result.ts';
 import { PHASES, type SweepStatus } from '../sweep/status.ts';
 import type { QueueFigures, QueueObserver } from './workqueue.ts';
 
@@ -18,12 +19,22 @@ const TRIAL_SECONDS = [10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14_400
 /** What happened to trials, for the counters. */
 export interface TrialEvents {
   created(namespace: string): void;
-  /** @param seconds from its Job's creation to its record @param gpus that it held meanwhile */
-  finished(namespace: string, outcome: Outcome, seconds: number | undefined, gpus: number): void;
+  /** A trial is recorded. @param seconds that the attempt ran, as far as is known @param gpus that it held meanwhile */
+  finished(namespace: string, outcome: Outcome, seconds: number, gpus: number): void;
+  /** It is recorded as failed. */
   failed(reason: string): void;
-  retried(reason: string): void;
+  /** Another attempt began. @param gpuSeconds of the one before */
+  retried(namespace: string, reason: RetryReason, gpuSeconds: number): void;
   /** @param seconds from a Job's creation to its container's start */
   started(seconds: number): void;
+}
+
+/** What happened to turns, beside what their queue sees. */
+export interface TurnEvents {
+  /** A spec that nothing can be done with until somebody changes it. */
+  refused(): void;
+  /** A turn ended by something that is no answer of the API server: a mistake of ours. */
+  panicked(): void;
 }
 
 /** A Sweep as the gauges show it. */
@@ -39,6 +50,7 @@ export interface SweepSeen {
 export interface ControllerMetrics {
   readonly queue: QueueObserver;
   readonly trials: TrialEvents;
+  readonly turns: TurnEvents;
   onRequest(seen: RequestSeen): void;
   sweepSeen(sweep: SweepSeen): void;
   sweepGone(namespace: string, name: string): void;
@@ -57,9 +69,12 @@ export function openControllerMetrics(
     help: 'Series that were left out or removed so that their number stays bounded.',
     labelNames: ['metric'],
   });
+  // A counter that begins at 1 has not increased: alerts ask for the increase.
+  for (const metric of ['cnn_sweep_trials_created_total', 'cnn_sweep_trials']) dropped.inc({ metric }, 0);
   openGauges(telemetry, figures, leads, leaseName);
   return {
     queue: openQueueMetrics(telemetry),
+    turns: openTurnMetrics(telemetry),
     onRequest: openRequestMetrics(telemetry),
     trials: openTrialMetrics(telemetry, () => dropped.inc({ metric: 'cnn_sweep_trials_created_total' })),
     ...openSweepMetrics(telemetry, () => dropped.inc({ metric: 'cnn_sweep_trials' })),
@@ -153,6 +168,22 @@ function openQueueMetrics(telemetry: Telemetry): QueueObserver {
   };
 }
 
+function openTurnMetrics(telemetry: Telemetry): TurnEvents {
+  const labelNames = ['controller'];
+  const refused = telemetry.counter({
+    name: 'controller_runtime_terminal_reconcile_errors_total',
+    help: 'Specs found invalid: nothing is tried again until somebody changes them. No part of the errors.',
+    labelNames,
+  });
+  const panicked = telemetry.counter({
+    name: 'controller_runtime_reconcile_panics_total',
+    help: 'Turns that ended by a mistake of ours; a part of the errors.',
+    labelNames,
+  });
+  for (const counter of [refused, panicked]) counter.inc(CONTROLLER, 0);
+  return { refused: () => refused.inc(CONTROLLER), panicked: () => panicked.inc(CONTROLLER) };
+}
+
 function openRequestMetrics(telemetry: Telemetry): (seen: RequestSeen) => void {
   const requests = telemetry.counter({
     name: 'rest_client_requests_total',
@@ -191,17 +222,17 @@ function openTrialMetrics(telemetry: Telemetry, onOther: () => void): TrialEvent
   });
   const failures = telemetry.counter({
     name: 'cnn_sweep_trial_failures_total',
-    help: 'Attempts that failed, by reason.',
+    help: 'Trials recorded as failed, by reason.',
     labelNames: ['reason'],
   });
   const retries = telemetry.counter({
     name: 'cnn_sweep_trial_retries_total',
-    help: 'Attempts that failed and are tried again, by reason.',
+    help: 'Attempts that were followed by another, by the reason of the one before.',
     labelNames: ['reason'],
   });
   const duration = telemetry.histogram({
     name: 'cnn_sweep_trial_duration_seconds',
-    help: 'From the creation of a Job to the record of its trial.',
+    help: 'How long the recorded attempt of a trial ran.',
     labelNames: ['outcome'],
     buckets: TRIAL_SECONDS,
   });
@@ -212,20 +243,29 @@ function openTrialMetrics(telemetry: Telemetry, onOther: () => void): TrialEvent
   });
   const gpuSeconds = telemetry.counter({
     name: 'cnn_sweep_gpu_seconds_total',
-    help: 'GPUs times seconds of the trials recorded.',
+    help: 'GPUs times seconds of attempts, as far as their ends were seen.',
     labelNames: ['sweep_namespace'],
   });
+  for (const reason of FAILURE_REASONS) failures.inc({ reason }, 0);
+  for (const reason of RETRY_REASONS) retries.inc({ reason }, 0);
   return {
-    created: (namespace) => created.inc({ sweep_namespace: namespaces.of(namespace) }),
+    created: (namespace) => {
+      const sweep_namespace = namespaces.of(namespace);
+      created.inc({ sweep_namespace });
+      for (const outcome of OUTCOMES) finished.inc({ sweep_namespace, outcome }, 0);
+    },
     finished: (namespace, outcome, seconds, gpus) => {
       const sweep_namespace = namespaces.of(namespace);
       finished.inc({ sweep_namespace, outcome });
-      if (seconds === undefined) return;
-      duration.observe({ outcome }, seconds);
+      // One that was stopped or never began has none.
+      if (seconds > 0) duration.observe({ outcome }, seconds);
       gpuSeconds.inc({ sweep_namespace }, seconds * gpus);
     },
     failed: (reason) => failures.inc({ reason }),
-    retried: (reason) => retries.inc({ reason }),
+    retried: (namespace, reason, seconds) => {
+      retries.inc({ reason });
+      gpuSeconds.inc({ sweep_namespace: namespaces.of(namespace) }, seconds);
+    },
     started: (seconds) => pending.observe(seconds),
   };
 }
@@ -243,7 +283,9 @@ function openSweepMetrics(
   const shown = new BoundedLabels(MAX_SWEEPS, (key) => {
     const [sweep_namespace = '', sweep = ''] = key.split('/');
     for (const phase of TRIAL_PHASES) trials.remove({ sweep_namespace, sweep, phase });
-    if (known.has(key)) onDropped();
+    // One that is finished, or gone, is missed by nobody.
+    const phase = known.get(key)?.status.phase;
+    if (phase !== undefined && phase !== 'Complete' && phase !== 'Failed') onDropped();
   });
   // Namespaces of the Sweeps there are now, at a scrape: gauges may lose a series.
   const namespaced = (name: string, help: string, value: (sweeps: readonly SweepSeen[]) => number) =>
@@ -282,8 +324,11 @@ function openSweepMetrics(
   return {
     sweepSeen(seen) {
       const key = `${seen.namespace}/${seen.name}`;
+      const before = known.get(key);
       known.set(key, seen);
-      shown.touch(key);
+      // A turn alone is no change: the ones that changed last keep their names.
+      if (before && !shown.has(key) && isSame(before.status, seen.status)) return;
+      if (!before || !isSame(before.status, seen.status)) shown.touch(key);
       for (const phase of TRIAL_PHASES) {
         trials.set({ sweep_namespace: seen.namespace, sweep: seen.name, phase }, seen.status.trials[phase]);
       }
@@ -294,6 +339,10 @@ function openSweepMetrics(
       shown.remove(key);
     },
   };
+}
+
+function isSame(a: SweepStatus, b: SweepStatus): boolean {
+  return a.phase === b.phase && TRIAL_PHASES.every((phase) => a.trials[phase] === b.trials[phase]);
 }
 
 /** At most 20 namespaces by name, the rest together. */

@@ -2,6 +2,7 @@ import type { SweepObject } from '../shared/objects.ts';
 import { realTimers, type Timers } from '../shared/timers.ts';
 import { type Plan, planSweep } from '../sweep/plan.ts';
 import type { SweepStatus } from '../sweep/status.ts';
+import { beginnings } from './beginnings.ts';
 import { isValid, limitsOf } from './cluster-sweep.ts';
 import { eventOf } from './events.ts';
 import { readStuck } from './read-stuck.ts';
@@ -46,6 +47,8 @@ export class Reconciler {
     if (!caches.caughtUp(object.metadata.namespace, memory)) return { againAfterMs: GATE_MS };
     const sweep = memory.sweep.read(object);
     if (!isValid(sweep)) {
+      const isNews = this.#previous(object, memory)?.observedGeneration !== object.metadata.generation;
+      if (isNews) this.#deps.metrics.turns.refused();
       const status = buildInvalidStatus(sweep, { previous: this.#previous(object, memory), now: this.#time() });
       return this.#writeStatus(object, memory, status);
     }
@@ -54,6 +57,7 @@ export class Reconciler {
     const { sinceSeen } = memory.facts;
     const { deleteDelayMs } = this.#deps;
     const snapshot = memory.sweep.snapshot(sweep, read, { sinceSeen, deleteDelayMs });
+    for (const seconds of beginnings(memory.pending, snapshot, read)) this.#deps.metrics.trials.started(seconds);
 
     // 2. Decide: pure, the same answer any number of times.
     const isLeaving = object.metadata.deletionTimestamp !== undefined;

@@ -2,6 +2,7 @@ import { ApiError } from '../shared/api-error.ts';
 import { SLICES } from '../shared/kinds.ts';
 import type { SliceObject } from '../shared/objects.ts';
 import type { TrialRecord } from '../sweep/slice.ts';
+import { gpusOf } from './gpus.ts';
 import { isOwnedBy } from './job.ts';
 import { isCurrent, podsAreSeen } from './look-again.ts';
 import { stoppedRecord } from './record.ts';
@@ -105,8 +106,7 @@ function noteRecorded(
   { sweep, metrics, log, object }: Turn,
   { trial, attempt, outcome, reason, seconds }: TrialRecord,
 ) {
-  const gpus = Number(sweep.sweep.spec.trainer.resources?.limits?.['nvidia.com/gpu'] ?? 1);
-  metrics.trials.finished(object.metadata.namespace, outcome, seconds, gpus);
+  metrics.trials.finished(object.metadata.namespace, outcome, seconds, gpusOf(sweep));
   if (outcome !== 'Failed') return;
   metrics.trials.failed(reason.split(/[ :]/, 1)[0] ?? '');
   log.warn('trial failed', { sweep: `${sweep.namespace}/${sweep.name}`, trial, attempt, reason });

@@ -1,5 +1,6 @@
 import type { SweepStatus } from '../sweep/status.ts';
 import type { ClusterSweep } from './cluster-sweep.ts';
+import { gpusOf } from './gpus.ts';
 import type { SweepSeen } from './metrics.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { SinceSeen } from './waits.ts';
@@ -13,13 +14,11 @@ export function sightOf(
 ): SweepSeen {
   const pending = [...running.values()].filter(({ state }) => state === 'Pending' || state === 'Queued');
   const ages = pending.map(({ job }) => sinceSeen(`pending/${job.metadata.uid}`) / 1000);
-  const limits = sweep.spec.trainer.resources?.limits;
-  const gpus = limits ? Number(limits['nvidia.com/gpu'] ?? 0) : 1;
   return {
     namespace,
     name,
     status,
-    gpusRequested: running.size * gpus,
+    gpusRequested: running.size * gpusOf({ sweep }),
     oldestPendingSeconds: Math.max(0, ...ages),
   };
 }

@@ -4,7 +4,7 @@ import type { Outcome } from '../sweep/result.ts';
 import type { TrialRecord } from '../sweep/slice.ts';
 import { type AttemptFacts, isJobOver } from './attempt-end.ts';
 import type { ClusterSweep } from './cluster-sweep.ts';
-import { backoffMs, fateOf, type RunningAttempt } from './fate.ts';
+import { backoffMs, type EndedAttempt, fateOf, type RunningAttempt } from './fate.ts';
 import { type Attempt, isOurs, parseJobName } from './job.ts';
 import { type DamagedRecord, recordsOf, type SliceCache } from './slice.ts';
 import { type SinceSeen, Waits } from './waits.ts';
@@ -44,6 +44,8 @@ export interface Snapshot {
   readonly toRecord: readonly TrialRecord[];
   /** Attempt of the next Job of a trial, where it is not the first: 1 + the highest that ended. */
   readonly nextAttempt: ReadonlyMap<number, number>;
+  /** How the attempt before that one ended. */
+  readonly ended: ReadonlyMap<number, EndedAttempt>;
   /** Trials that may not start yet, and in how many milliseconds they may; undefined: not as long as the facts are these. */
   readonly delayed: ReadonlyMap<number, number | undefined>;
   /** Trials whose Job vanished, until they run again; and how often that happened to each. */
@@ -93,6 +95,7 @@ export function buildSnapshot(input: SnapshotInput): Snapshot {
   const running = new Map<number, RunningAttempt>();
   const toRecord: TrialRecord[] = [];
   const nextAttempt = new Map<number, number>();
+  const ended = new Map<number, EndedAttempt>();
   const delayed = new Map<number, number | undefined>();
   const released: ReleasedJob[] = [];
   const alive = new Set<number>();
@@ -118,6 +121,7 @@ export function buildSnapshot(input: SnapshotInput): Snapshot {
       alive.add(trial);
     } else {
       nextAttempt.set(trial, fate.attempt);
+      if (fate.after) ended.set(trial, fate.after);
       if (fate.inMs > 0) delayed.set(trial, fate.inMs);
     }
   }
@@ -140,6 +144,7 @@ export function buildSnapshot(input: SnapshotInput): Snapshot {
     running,
     toRecord: toRecord.sort((a, b) => a.trial - b.trial),
     nextAttempt,
+    ended,
     delayed,
     lost,
     losses,

@@ -1,5 +1,7 @@
 import { ApiError } from '../shared/api-error.ts';
 import type { Job } from '../shared/objects.ts';
+import type { EndedAttempt } from './fate.ts';
+import { gpusOf } from './gpus.ts';
 import { buildJob, isOurs } from './job.ts';
 import { isCurrent, podsAreSeen } from './look-again.ts';
 import { explainJobRefusal, type Refusal } from './refusal.ts';
@@ -59,6 +61,9 @@ async function start(turn: Turn, index: number): Promise<'there' | 'later' | Ref
   return 'there';
 }
 
+/** Nobody saw how long it ran. */
+const LOST: EndedAttempt = { reason: 'Lost', seconds: 0 };
+
 /** Asks once: what is asked for again minutes later may not be wanted any more. The next turn asks, if it still is. */
 async function createJob({ cluster, memory }: Turn, manifest: ReturnType<typeof buildJob>) {
   const answer = await cluster.createJob(manifest, { tries: 1, timeoutMs: CREATE_TIMEOUT_MS });
@@ -83,7 +88,11 @@ function refusalOf({ sweep, memory, log }: Turn, error: unknown, who: { trial: n
   return { trial: who.trial, code, reason, message };
 }
 
-function noteStarted({ sweep, metrics, log }: Turn, { metadata }: Job, who: { trial: number; attempt: number }): void {
+function noteStarted(turn: Turn, { metadata }: Job, who: { trial: number; attempt: number }): void {
+  const { sweep, snapshot, memory, metrics, log } = turn;
   metrics.trials.created(sweep.namespace);
+  memory.pending.set(metadata.uid, metadata.creationTimestamp);
+  const after = snapshot.lost.has(who.trial) ? LOST : snapshot.ended.get(who.trial);
+  if (after) metrics.trials.retried(sweep.namespace, after.reason, after.seconds * gpusOf(sweep));
   log.info('trial started', { sweep: `${sweep.namespace}/${sweep.name}`, ...who, job: metadata.name });
 }

@@ -117,6 +117,8 @@ export class TurnMemory {
   readonly statusWrites: Pace;
   /** UIDs of Jobs that we deleted and whose end the cache has not seen. */
   readonly deletedJobs = new Set<string>();
+  /** Jobs whose container was not seen to run yet, and when each was created: UID → time of the API server. */
+  readonly pending = new Map<string, string>();
   /** Versions of our last writes: the caches must have them before the next turn. */
   jobsWritten = '0';
   slicesWritten = '0';

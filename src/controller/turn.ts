@@ -15,7 +15,7 @@ export interface ReconcilerDeps {
   readonly cluster: Cluster;
   readonly caches: Caches;
   readonly log: Log;
-  readonly metrics: Pick<ControllerMetrics, 'trials' | 'sweepSeen' | 'sweepGone'>;
+  readonly metrics: Pick<ControllerMetrics, 'trials' | 'turns' | 'sweepSeen' | 'sweepGone'>;
   readonly events: EventRecorder;
   readonly trainer: TrainerOptions;
   /** Whether LocalQueues may be read. */

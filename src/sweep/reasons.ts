@@ -13,6 +13,10 @@ export const FAILURE_REASONS = [
 ] as const;
 export type FailureReason = (typeof FAILURE_REASONS)[number];
 
+/** Why an attempt was followed by another one. */
+export const RETRY_REASONS = ['Crashed', 'ResultMissing', 'Disrupted', 'Lost'] as const;
+export type RetryReason = (typeof RETRY_REASONS)[number];
+
 /** Why a sweep does not get on although nobody asked it to stop: what Degraded says. */
 export const STUCK_REASONS = [
   'NameCollision',

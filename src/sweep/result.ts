@@ -30,7 +30,7 @@ export const CurveSummarySchema = Type.Object(
 );
 export type CurveSummary = Readonly<Static<typeof CurveSummarySchema>>;
 
-const OUTCOMES = ['Succeeded', 'Failed', 'Stopped'] as const;
+export const OUTCOMES = ['Succeeded', 'Failed', 'Stopped'] as const;
 export type Outcome = (typeof OUTCOMES)[number];
 
 const TestFiguresSchema = Type.Object(

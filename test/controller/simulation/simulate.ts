@@ -32,6 +32,8 @@ export interface SimulationOptions {
   readonly mutation?: Mutation;
   /** Asked for every write of a controller, by its number from 0; what it answers kills the process. */
   readonly crashAt?: (number: number) => CrashPoint | undefined;
+  /** Of every controller. */
+  readonly metrics?: ControllerMetrics;
   /** Lines of the trace, as they come. */
   readonly onLine?: (line: string) => void;
 }
@@ -202,7 +204,7 @@ class Simulation {
       deleteDelayMs: mutation?.deleteDelayMs ?? deleteDelayMs,
       lease: lease ? { ...LEASE, namespace: 'system', name: 'controller', identity: name, onLost } : undefined,
       log: this.#logOf(name),
-      metrics: NO_METRICS,
+      metrics: this.#options.metrics ?? NO_METRICS,
       wallClock: () => new Date(Date.UTC(2026, 0, 1) + clock.now()),
       open: {
         ...(mutation?.cluster && { cluster: mutation.cluster }),
@@ -375,6 +377,7 @@ const NO_METRICS: ControllerMetrics = {
   queue: {},
   trials: { created: () => {}, finished: () => {}, failed: () => {}, retried: () => {}, started: () => {} },
   onRequest: () => {},
+  turns: { refused: () => {}, panicked: () => {} },
   sweepSeen: () => {},
   sweepGone: () => {},
 };
