@@ -207,9 +207,27 @@ function readResult({ pod, terminated }: EndedPod, { trial, attempt }: AttemptFa
 function saidBy({ terminated: { exitCode, signal, message = '' } }: EndedPod): string {
   if (exitCode === NO_EXIT) return message;
   const how = signal ? `exit ${exitCode}, signal ${signal}` : `exit ${exitCode}`;
-  // A result beside a failure is not read, and would tell a person nothing.
-  const words = message.trim().startsWith('{') ? '' : message.trim();
+  const words = lastWords(message);
   return words === '' ? how : `${how}: ${words}`;
+}
+
+/** Most characters of a log that a reason shows: with what stands before them they fit into a record. */
+const MAX_WORDS = 200;
+
+/** The last lines of what a container left, as many as fit. Measurements are none, and neither is a result: beside a failure it is
+ * not read, and would tell a person nothing. */
+function lastWords(message: string): string {
+  const lines = message
+    .split('\n')
+    .map((line) => line.trim())
+    // A log that is too long begins in the middle of a line, and a measurement ends so.
+    .filter((line, at) => line !== '' && !line.startsWith('{') && !(at === 0 && line.endsWith('}')));
+  let words = lines.pop() ?? '';
+  for (const line of lines.reverse()) {
+    if (line.length + words.length + 3 > MAX_WORDS) break;
+    words = `${line} | ${words}`;
+  }
+  return words;
 }
 
 /** Retried are those that may go better next time. */

@@ -146,7 +146,8 @@ function buildContainer(trainer: Trainer, options: TrainerOptions) {
       { name: 'HOME', value: '/tmp' },
     ],
     resources: resourcesOf(trainer, options),
-    terminationMessagePolicy: 'File',
+    // Who fails without a result is told of by the end of its log. Exit 0 is no failure: its message is a result, or nothing.
+    terminationMessagePolicy: 'FallbackToLogsOnError',
     securityContext: {
       allowPrivilegeEscalation: false,
       readOnlyRootFilesystem: true,

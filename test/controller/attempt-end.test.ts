@@ -22,6 +22,16 @@ const sweep = makeClusterSweep();
 const resultWith = (changes: Partial<TrialResult> = {}) => encodeResult(makeResult(sweep, 3, changes));
 const result = resultWith();
 
+/** As the kubelet takes it: cut at its beginning. */
+const LOG = `poch":2,"trainLoss":1.9}
+{"epoch":3,"trainLoss":1.7}
+    at train (train.ts:40:7)
+
+{"epoch":4,"trainLoss":1.6}
+    at main (main.ts:2:1)
+TypeError: no kernel
+`;
+
 interface Case {
   readonly job?: JobChanges;
   readonly pods?: readonly PodChanges[];
@@ -98,6 +108,18 @@ const cases: Record<string, Case> = {
     pods: [{ state: exited(1, { message: result }) }],
     want: 'Crashed',
     says: /^exit 1$/,
+  },
+  'a crash without words of its own is told by the end of its log, measurements aside': {
+    job: { end: 'BackoffLimitExceeded' },
+    pods: [{ state: exited(1, { message: LOG }) }],
+    want: 'Crashed',
+    says: /^exit 1: at train \(train\.ts:40:7\) \| at main \(main\.ts:2:1\) \| TypeError: no kernel$/,
+  },
+  'of a long log only the last lines that fit are told': {
+    job: { end: 'BackoffLimitExceeded' },
+    pods: [{ state: exited(1, { message: `${'a line of the log\n'.repeat(100)}the last one` }) }],
+    want: 'Crashed',
+    says: /^exit 1: (a line of the log \| ){9}the last one$/,
   },
   'exit 2 is final': { job: { end: 'PodFailurePolicy' }, pods: [{ state: exited(2) }], want: 'BadConfiguration!' },
   'exit 2 with a result is final too': {
