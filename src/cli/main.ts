@@ -110,6 +110,18 @@ command('doctor', 'say whether a cluster is ready for sweeps, a line a check; le
   .option('--timeout <seconds>', 'for all checks together, the sweep aside', wholeNumber(1, 600), 45)
   .action(async (options) => exitWith((await import('./doctor.ts')).doctor(options, output)));
 
+command('model <sweep>', "download a cluster's model: the best of a sweep, so far if it still runs", [
+  'model study',
+  'model study --namespace team-a --release-namespace cnn-sweep --output models/study',
+  'model study --dashboard https://sweeps.example.com --token-file token   # where it has an address',
+])
+  .option('--namespace <name>', 'of the sweep (default: the namespace of the kubeconfig)')
+  .option('--output <folder>', 'where the model goes; must not exist (default: <sweep>-model)')
+  .option('--dashboard <url>', 'address of the dashboard (default: a port of its Pod is forwarded)', httpUrl)
+  .option('--release-namespace <name>', 'where its Pod is (default: the namespace of the kubeconfig)')
+  .option('--token-file <file>', 'a token for a dashboard that wants to know who asks')
+  .action(async (sweep, options) => exitWith((await import('./model.ts')).model(sweep, options, output)));
+
 function command(usage: string, description: string, lines: readonly string[]): Command {
   return program
     .command(usage)

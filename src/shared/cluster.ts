@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import type { RequestOptions } from 'node:https';
-import { KubeConfig } from '@kubernetes/client-node';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { KubeConfig, PortForward } from '@kubernetes/client-node';
 import { Agent, request as send } from 'undici';
 import { InvalidConfigError } from '../sweep/errors.ts';
 import type { Wire, WireRequest, WireResponse } from './wire.ts';
@@ -71,6 +73,49 @@ export function openWire(read: () => KubeConfig = readKubeConfig): Wire {
       config = read();
     },
     close: () => agents.close(),
+  };
+}
+
+/** A way from a port of this machine into a Pod. */
+export interface ForwardedPort {
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+/** As `kubectl port-forward`: what connects to a free loopback port reaches a port of a Pod, its own 127.0.0.1 too.
+ * Whoever may not forward, or a Pod that is gone, ends each connection; `onError` is told why.
+ */
+export async function forwardPort(
+  { namespace, pod, port }: { readonly namespace: string; readonly pod: string; readonly port: number },
+  onError: (error: Error) => void = () => undefined,
+  config: KubeConfig = readKubeConfig(),
+): Promise<ForwardedPort> {
+  const forward = new PortForward(config);
+  const open = new Set<Socket>();
+  const connect = async (socket: Socket) => {
+    const channel = await forward.portForward(namespace, pod, [port], socket, null, socket);
+    // The library tells neither side that the other has ended.
+    const webSocket = typeof channel === 'function' ? channel() : channel;
+    webSocket?.addEventListener('close', () => socket.end());
+    socket.once('close', () => webSocket?.close());
+  };
+  const server = createServer((socket) => {
+    open.add(socket);
+    socket.once('close', () => open.delete(socket)).on('error', () => undefined);
+    connect(socket).catch((error: unknown) => {
+      onError(error instanceof Error ? error : new Error(`${error}`));
+      socket.destroy();
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    async close() {
+      for (const socket of open) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
   };
 }
 

@@ -1,0 +1,38 @@
+import { openCluster } from '../shared/calls.ts';
+import { type ForwardedPort, forwardPort, namespaceOf, openWire, readKubeConfig } from '../shared/cluster.ts';
+import { PODS } from '../shared/kinds.ts';
+import { SweepError } from '../sweep/errors.ts';
+
+export interface DashboardOptions {
+  /** Its address; absent: a port of its Pod is forwarded. */
+  readonly dashboard?: string;
+  /** Where its Pod is; absent: the namespace of the kubeconfig's context. */
+  readonly releaseNamespace?: string;
+}
+
+const SELECTOR = 'app.kubernetes.io/name=cnn-sweep,app.kubernetes.io/component=dashboard';
+const PORT = 8080;
+
+/** The way to the cluster's dashboard.
+ * @throws SweepError if no Pod of it is ready, naming the namespace
+ */
+export async function findDashboard({ dashboard, releaseNamespace }: DashboardOptions): Promise<ForwardedPort> {
+  if (dashboard !== undefined) return { url: dashboard.replace(/\/+$/, ''), close: async () => undefined };
+  const namespace = releaseNamespace ?? namespaceOf(readKubeConfig()) ?? 'default';
+  const wire = openWire();
+  try {
+    const { items } = await openCluster(wire).list(PODS, { namespace, labelSelector: SELECTOR });
+    const pod = items.find(({ status }) => status?.conditions?.some(isReady));
+    if (pod) return await forwardPort({ namespace, pod: pod.metadata.name, port: PORT });
+  } finally {
+    await wire.close();
+  }
+  throw new SweepError(
+    'NotFound',
+    `no dashboard is ready in namespace "${namespace}": give --release-namespace, or --dashboard and its address`,
+  );
+}
+
+function isReady({ type, status }: { readonly type: string; readonly status: string }): boolean {
+  return type === 'Ready' && status === 'True';
+}
