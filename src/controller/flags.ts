@@ -23,9 +23,25 @@ export interface Flags {
   readonly trainer: TrainerOptions;
   /** LocalQueues may be read: one that a Sweep names and that is not there is said so. */
   readonly kueue: boolean;
+  /** Absent: trials tell nobody how they get on. */
+  readonly nats: NatsFlags | undefined;
   readonly host: string;
   readonly port: number;
   readonly deleteDelayMs: number;
+}
+
+/** Where and as whom the controller connects to NATS. The files may come later, and change. */
+export interface NatsFlags {
+  readonly url: string;
+  readonly user: string | undefined;
+  readonly passwordFile: string | undefined;
+  readonly caFile: string | undefined;
+  /** What the account's key is derived from; absent: we do not vouch for trials. */
+  readonly calloutFile: string | undefined;
+  /** Of the streams. */
+  readonly replicas: number;
+  /** Without the callout: the Secret that trials share. */
+  readonly trainerSecret: string | undefined;
 }
 
 const OPTIONS = {
@@ -43,6 +59,13 @@ const OPTIONS = {
   'trainer-limits': preset('{}'),
   'trainer-requests': preset('{}'),
   kueue: { type: 'boolean', default: false },
+  'nats-url': text,
+  'nats-user': text,
+  'nats-password-file': text,
+  'nats-ca-file': text,
+  'nats-callout-file': text,
+  'nats-replicas': preset('1'),
+  'trainer-nats-secret': text,
   host: preset('0.0.0.0'),
   port: preset('9090'),
   'delete-delay-seconds': preset('30'),
@@ -77,10 +100,40 @@ export function parseFlags(args: readonly string[]): Flags {
       requests: quantitiesOf('trainer-requests', values['trainer-requests']),
     },
     kueue: values.kueue,
+    nats: natsOf(values),
     host: values.host,
     port: numberFlag('port', values.port),
     deleteDelayMs: seconds('delete-delay-seconds'),
   };
+}
+
+const NATS_DETAILS = [
+  'nats-user',
+  'nats-password-file',
+  'nats-ca-file',
+  'nats-callout-file',
+  'trainer-nats-secret',
+] as const;
+
+function natsOf(
+  values: { [flag in (typeof NATS_DETAILS)[number] | 'nats-url']?: string | undefined } & { 'nats-replicas': string },
+): NatsFlags | undefined {
+  const url = values['nats-url'];
+  if (url === undefined) {
+    const alone = NATS_DETAILS.find((flag) => values[flag] !== undefined);
+    if (alone) throw new InvalidConfigError(`--${alone}: needs --nats-url`);
+    return undefined;
+  }
+  if (!/^(tls|nats):\/\/[\w.-]+(:\d+)?$/.test(url)) {
+    throw new InvalidConfigError(`--nats-url: ${JSON.stringify(url)}: expected tls://host:4222 or nats://host:4222`);
+  }
+  const [calloutFile, trainerSecret] = [values['nats-callout-file'], values['trainer-nats-secret']];
+  if (calloutFile !== undefined && trainerSecret !== undefined) {
+    throw new InvalidConfigError('--nats-callout-file and --trainer-nats-secret: trials use one of the two');
+  }
+  const replicas = numberFlag('nats-replicas', values['nats-replicas']);
+  const [user, passwordFile, caFile] = [values['nats-user'], values['nats-password-file'], values['nats-ca-file']];
+  return { url, user, passwordFile, caFile, calloutFile, replicas, trainerSecret };
 }
 
 /** `{"cpu": "1", "memory": "2Gi"}`. */

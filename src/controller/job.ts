@@ -7,7 +7,9 @@ import type { ClusterSweep, SweepIdentity } from './cluster-sweep.ts';
 import {
   ASSIGNMENT_ANNOTATION,
   ATTEMPT_LABEL,
+  CALLOUT_AUDIENCE,
   HASH_ANNOTATION,
+  NATS_CA_ANNOTATION,
   ownerReferenceTo,
   ownLabels,
   TRIAL_LABEL,
@@ -24,7 +26,21 @@ export interface TrainerOptions {
   /** For resources that the Sweep names neither as limit nor as request. */
   readonly limits?: Quantities;
   readonly requests?: Quantities;
+  /** Where a trial tells how it gets on; undefined: nowhere. */
+  readonly nats?: TrainerNats | undefined;
 }
+
+export interface TrainerNats {
+  readonly url: string;
+  /** PEM of the authority to trust, as text: a Pod of another namespace cannot read a Secret of ours. Absent: as the url says. */
+  readonly ca?: string | undefined;
+  /** Secret of the Sweep's namespace with the `user` and `password` that all trials share. Absent: each presents a token of its own. */
+  readonly secretName?: string | undefined;
+}
+
+const NATS_FOLDER = '/var/run/secrets/cnn-sweep/nats';
+/** What the kubelet takes at least; it writes a new token long before. */
+const TOKEN_SECONDS = 600;
 
 /** Name of the container, in the Pod and in the failure policy. */
 export const TRAINER_CONTAINER = 'trainer';
@@ -77,8 +93,15 @@ export function buildJob(owner: ClusterSweep, trial: Trial, attempt: number, opt
         ],
       },
       template: {
-        metadata: { labels, annotations: { ...annotations, [ASSIGNMENT_ANNOTATION]: encodeAssignment(assignment) } },
-        spec: buildPodSpec(trainer, options),
+        metadata: {
+          labels,
+          annotations: {
+            ...annotations,
+            [ASSIGNMENT_ANNOTATION]: encodeAssignment(assignment),
+            ...(options.nats?.ca !== undefined && { [NATS_CA_ANNOTATION]: options.nats.ca }),
+          },
+        },
+        spec: buildPodSpec(owner, options),
       },
     },
   };
@@ -86,9 +109,10 @@ export function buildJob(owner: ClusterSweep, trial: Trial, attempt: number, opt
 
 type Trainer = Sweep['spec']['trainer'];
 
-function buildPodSpec(trainer: Trainer, options: TrainerOptions) {
+function buildPodSpec({ uid, sweep }: ClusterSweep, options: TrainerOptions) {
+  const { trainer } = sweep.spec;
   const { nodeSelector, runtimeClassName, priorityClassName, dataClaim } = trainer;
-  const { pullSecrets = [] } = options;
+  const { pullSecrets = [], nats } = options;
   return {
     restartPolicy: 'Never',
     serviceAccountName: options.serviceAccountName,
@@ -106,13 +130,14 @@ function buildPodSpec(trainer: Trainer, options: TrainerOptions) {
       runAsGroup: USER,
       seccompProfile: { type: 'RuntimeDefault' },
     },
-    containers: [buildContainer(trainer, options)],
+    containers: [buildContainer(trainer, options, uid)],
     volumes: [
       {
         name: 'assignment',
         downwardAPI: {
           items: [
-            { path: 'assignment.json', fieldRef: { fieldPath: `metadata.annotations['${ASSIGNMENT_ANNOTATION}']` } },
+            { path: 'assignment.json', fieldRef: fieldOf(ASSIGNMENT_ANNOTATION) },
+            ...(nats?.ca === undefined ? [] : [{ path: 'nats-ca.crt', fieldRef: fieldOf(NATS_CA_ANNOTATION) }]),
           ],
         },
       },
@@ -120,11 +145,12 @@ function buildPodSpec(trainer: Trainer, options: TrainerOptions) {
       ...(dataClaim === undefined
         ? []
         : [{ name: 'data', persistentVolumeClaim: { claimName: dataClaim, readOnly: true } }]),
+      ...(nats ? [natsVolume(nats)] : []),
     ],
   };
 }
 
-function buildContainer(trainer: Trainer, options: TrainerOptions) {
+function buildContainer(trainer: Trainer, options: TrainerOptions, sweepUID: string) {
   return {
     name: TRAINER_CONTAINER,
     image: trainer.image ?? options.image,
@@ -136,6 +162,7 @@ function buildContainer(trainer: Trainer, options: TrainerOptions) {
       '$(POD_UID)',
       '--result',
       '/dev/termination-log',
+      ...(options.nats ? natsArgs(options.nats, sweepUID) : []),
     ],
     env: [
       { name: 'POD_UID', valueFrom: { fieldRef: { fieldPath: 'metadata.uid' } } },
@@ -157,8 +184,31 @@ function buildContainer(trainer: Trainer, options: TrainerOptions) {
       { name: 'assignment', mountPath: '/etc/cnn-sweep', readOnly: true },
       { name: 'tmp', mountPath: '/tmp' },
       ...(trainer.dataClaim === undefined ? [] : [{ name: 'data', mountPath: '/data', readOnly: true }]),
+      ...(options.nats ? [{ name: 'nats', mountPath: NATS_FOLDER, readOnly: true }] : []),
     ],
   };
+}
+
+function fieldOf(annotation: string) {
+  return { fieldPath: `metadata.annotations['${annotation}']` };
+}
+
+/** A token that is good for the callout alone, and only as long as the Pod lives. */
+function natsVolume({ secretName }: TrainerNats) {
+  const name = 'nats';
+  // Optional: a trial that cannot tell how it gets on trains all the same.
+  if (secretName !== undefined) return { name, secret: { secretName, optional: true } };
+  const token = { path: 'token', audience: CALLOUT_AUDIENCE, expirationSeconds: TOKEN_SECONDS };
+  return { name, projected: { sources: [{ serviceAccountToken: token }] } };
+}
+
+function natsArgs({ url, ca, secretName }: TrainerNats, sweepUID: string): string[] {
+  const credentials =
+    secretName === undefined
+      ? ['--nats-token-file', `${NATS_FOLDER}/token`]
+      : ['--nats-user-file', `${NATS_FOLDER}/user`, '--nats-password-file', `${NATS_FOLDER}/password`];
+  const authority = ca === undefined ? [] : ['--nats-ca-file', '/etc/cnn-sweep/nats-ca.crt'];
+  return ['--sweep-uid', sweepUID, '--nats-url', url, ...credentials, ...authority];
 }
 
 const ONE_GPU: Quantities = { 'nvidia.com/gpu': 1 };

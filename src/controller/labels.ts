@@ -5,6 +5,10 @@ export const TRIAL_LABEL = 'cnn-sweep.dev/trial';
 export const ATTEMPT_LABEL = 'cnn-sweep.dev/attempt';
 export const HASH_ANNOTATION = 'cnn-sweep.dev/hyperparameters-hash';
 export const ASSIGNMENT_ANNOTATION = 'cnn-sweep.dev/assignment';
+export const NATS_CA_ANNOTATION = 'cnn-sweep.dev/nats-ca';
+
+/** Audience of the token that a trial's Pod presents to NATS. */
+export const CALLOUT_AUDIENCE = 'nats';
 
 /** On everything that the controller makes for a Sweep. */
 export function ownLabels({ name, uid }: { readonly name: string; readonly uid: string }): Record<string, string> {

@@ -29,6 +29,21 @@ test('an image alone is enough', () => {
   );
 });
 
+test('without NATS there is none', () => assert.equal(parseFlags([IMAGE]).nats, undefined));
+
+test('NATS is a url, and who we are there', () => {
+  const nats = ['--nats-url=tls://nats.team.svc:4222', '--nats-user=controller', '--nats-password-file=/p'];
+  assert.deepEqual(parseFlags([IMAGE, ...nats, '--nats-ca-file=/ca', '--nats-callout-file=/c']).nats, {
+    url: 'tls://nats.team.svc:4222',
+    user: 'controller',
+    passwordFile: '/p',
+    caFile: '/ca',
+    calloutFile: '/c',
+    replicas: 1,
+    trainerSecret: undefined,
+  });
+});
+
 test('--kueue asks for queues', () => assert.equal(parseFlags([IMAGE, '--kueue']).kueue, true));
 
 const NAMESPACES: Record<string, readonly string[] | '*' | undefined> = {
@@ -64,6 +79,18 @@ const REFUSED: Record<string, { args: readonly string[]; want: string | RegExp }
   'limits that are no JSON': {
     args: [IMAGE, '--trainer-limits=memory=2Gi'],
     want: '--trainer-limits: "memory=2Gi": expected quantities as JSON, {"memory": "2Gi"}',
+  },
+  'a NATS server that is no url': {
+    args: [IMAGE, '--nats-url=nats.team.svc'],
+    want: '--nats-url: "nats.team.svc": expected tls://host:4222 or nats://host:4222',
+  },
+  'a callout without a server': {
+    args: [IMAGE, '--nats-callout-file=/c'],
+    want: '--nats-callout-file: needs --nats-url',
+  },
+  'a callout, and a Secret that makes it needless': {
+    args: [IMAGE, '--nats-url=tls://a', '--nats-callout-file=/c', '--trainer-nats-secret=s'],
+    want: '--nats-callout-file and --trainer-nats-secret: trials use one of the two',
   },
   'requests that are a list': {
     args: [IMAGE, '--trainer-requests=["1"]'],

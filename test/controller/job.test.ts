@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { buildJob, isOurs, parseJobName } from '../../src/controller/job.ts';
 import { decodeAssignment } from '../../src/sweep/assignment.ts';
+import { at } from '../charts/helm.ts';
 import { makeClusterSweep, makeJob, OPTIONS, OTHER_UID, SWEEP_UID, trialOf } from './builders.ts';
 
 const sweep = makeClusterSweep();
@@ -85,6 +86,52 @@ test('the Pod is restricted and gets no token', () => {
   assert.equal(pod.enableServiceLinks, false);
   assert.equal(pod.serviceAccountName, 'cnn-sweep-trainer');
   assert.deepEqual(pod.tolerations, [{ key: 'nvidia.com/gpu', operator: 'Exists', effect: 'NoSchedule' }]);
+});
+
+const NATS = { url: 'tls://nats.home.svc:4222', ca: 'PEM' };
+
+test('a trial that may tell how it gets on has a token for that alone, and trusts our authority', () => {
+  const { job, pod, container } = podOf({}, { nats: NATS });
+  const without = podOf();
+  assert.deepEqual(container.args.slice(without.container.args.length), [
+    '--sweep-uid',
+    SWEEP_UID,
+    '--nats-url',
+    'tls://nats.home.svc:4222',
+    '--nats-token-file',
+    '/var/run/secrets/cnn-sweep/nats/token',
+    '--nats-ca-file',
+    '/etc/cnn-sweep/nats-ca.crt',
+  ]);
+  assert.deepEqual(pod.volumes.at(-1), {
+    name: 'nats',
+    projected: { sources: [{ serviceAccountToken: { path: 'token', audience: 'nats', expirationSeconds: 600 } }] },
+  });
+  const mount = { name: 'nats', mountPath: '/var/run/secrets/cnn-sweep/nats', readOnly: true };
+  assert.deepEqual(container.volumeMounts.at(-1), mount);
+  assert.equal(at(job.spec.template.metadata.annotations, 'cnn-sweep.dev/nats-ca'), 'PEM');
+  assert.deepEqual(at(pod.volumes, 0, 'downwardAPI', 'items', 1), {
+    path: 'nats-ca.crt',
+    fieldRef: { fieldPath: "metadata.annotations['cnn-sweep.dev/nats-ca']" },
+  });
+  assert.equal(pod.automountServiceAccountToken, false);
+});
+
+test('without a callout all trials share a Secret, and a trial runs where there is none', () => {
+  const { pod, container } = podOf({}, { nats: { url: 'nats://nats', secretName: 'shared' } });
+  assert.deepEqual(container.args.slice(-6), [
+    '--nats-url',
+    'nats://nats',
+    '--nats-user-file',
+    '/var/run/secrets/cnn-sweep/nats/user',
+    '--nats-password-file',
+    '/var/run/secrets/cnn-sweep/nats/password',
+  ]);
+  assert.deepEqual(pod.volumes.at(-1), { name: 'nats', secret: { secretName: 'shared', optional: true } });
+});
+
+test('without NATS nothing of a Job speaks of it', () => {
+  assert.doesNotMatch(JSON.stringify(podOf({}, { nats: undefined }).job), /nats|serviceAccountToken|--sweep-uid/);
 });
 
 test('what the Sweep asks for reaches the Pod', () => {
