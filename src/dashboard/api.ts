@@ -273,6 +273,16 @@ export const SweepList = listOf(SweepSummary);
 export const TrialList = listOf(TrialRow);
 export const CurveList = Type.Object({ items: Type.Array(CurveView) }, closed);
 
+export const Whoami = Type.Object(
+  {
+    mode: Type.Enum(['loopback', 'token', 'proxy'], { description: 'How users are known.' }),
+    user: text('Who asks; `local` where nobody has to say.'),
+    groups: Type.Array(Type.String(), { description: 'Of the user.' }),
+  },
+  closed,
+);
+export type Whoami = Readonly<Static<typeof Whoami>>;
+
 /** RFC 9457. */
 export const Problem = Type.Object(
   {
@@ -295,9 +305,12 @@ export interface CurvePoints {
 }
 
 /** Data of the stream's events `snapshot` and `delta`, by topic; event id `<boot>-<revision>`. Of a snapshot the whole, of a
- * delta what changed; table rows and curves are read by GET after a snapshot. Others: `lagged` and `bye`, without data.
+ * delta what changed; table rows and curves are read by GET after a snapshot. One event a topic; only the last of those that
+ * belong together bears the id. Others: `lagged` and `bye`, without data.
  */
 export interface StreamData {
+  /** Which topic this is of, as it was asked for. */
+  readonly topic: string;
   /** Topic `sweeps`. */
   readonly sweeps?: readonly SweepSummary[];
   /** `namespace/name` of sweeps that are gone. */

@@ -220,7 +220,7 @@ export class Store {
   // What the API reads.
 
   get staleSince(): string | null {
-    return [...this.#stale.values()].sort()[0] ?? null;
+    return [...this.#stale.values()].reduce<string | null>((a, b) => (a === null || b < a ? b : a), null);
   }
 
   /** By namespace and name. */

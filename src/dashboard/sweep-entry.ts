@@ -54,6 +54,8 @@ export class SweepEntry {
   readonly changes = new ChangeLog<TrialState>();
   readonly notes: string[] = [];
   staleSince: string | null = null;
+  /** Of its appearance: a sweep of the same name before that was another. */
+  readonly bornAt: number;
   /** Of the last change of anything. */
   revision: number;
   /** Of the last change of the verdict. */
@@ -69,6 +71,7 @@ export class SweepEntry {
     this.name = input.name;
     this.uid = input.uid;
     this.input = input;
+    this.bornAt = revision;
     this.revision = revision;
     this.verdictRevision = revision;
     const trials = input.trials ?? (input.sweep ? expandTrials(input.sweep) : []);

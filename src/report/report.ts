@@ -68,8 +68,8 @@ ${assets.scripts.map(({ text }) => html`<script>${inlineText(text)}</script>`)}
 `.text;
 }
 
-/** Nothing is loaded and nothing is sent; only what carries one of these hashes runs. */
-function policyFor({ scripts, styles }: ReportAssets): string {
+/** The page's content security policy: nothing is loaded and nothing is sent; only what carries one of these hashes runs. */
+export function policyFor({ scripts, styles }: ReportAssets): string {
   const hashes = (list: readonly InlineAsset[]) => list.map(({ hash }) => `'${hash}'`).join(' ') || "'none'";
   return `default-src 'none'; script-src ${hashes(scripts)}; style-src ${hashes(styles)}; base-uri 'none'; form-action 'none'`;
 }

@@ -19,7 +19,7 @@ export interface Frame {
 }
 
 /** What ended badly says so at the end of its curve. */
-export function endName({ name, status }: TrialView, room: number): string {
+export function endName({ name, status }: Pick<TrialView, 'name' | 'status'>, room: number): string {
   const ended = ['Diverged', 'Incomplete', 'Unfinished', 'Failed', 'Stopped'].includes(status);
   return ended ? `${shorten(name, room - 12)}, ${STATUS_WORDS[status].toLowerCase()}` : shorten(name, room);
 }

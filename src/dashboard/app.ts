@@ -1,0 +1,116 @@
+import cookie from '@fastify/cookie';
+import helmet from '@fastify/helmet';
+import swagger from '@fastify/swagger';
+import Fastify, { type FastifyInstance } from 'fastify';
+import type { ReportAssets } from '../report/report.ts';
+import type { Log } from '../shared/log.ts';
+import { VERSION } from '../shared/package.ts';
+import { realTimers, type Timers } from '../shared/timers.ts';
+import type { Access } from './access.ts';
+import { API, addGate } from './gate.ts';
+import { addLogin } from './login.ts';
+import type { Models } from './models.ts';
+import { addPages } from './pages.ts';
+import { problemAnswers } from './problems.ts';
+import { addRoutes } from './routes.ts';
+import type { Store } from './store.ts';
+import { Streams } from './stream.ts';
+
+export interface AppOptions {
+  readonly store: Store;
+  readonly access: Access;
+  readonly models: Models;
+  readonly log: Log;
+  readonly reportAssets: () => Promise<ReportAssets>;
+  /** Built by vite; absent: the API alone. */
+  readonly pageFolder?: string | undefined;
+  /** `sha256-…` of the inline styles that the page's libraries hold. */
+  readonly styleHashes?: readonly string[];
+  /** For people, in the report. */
+  readonly machine: string;
+  /** PEM; absent: plain HTTP. With `ca` a client is asked for a certificate, and need not have one. */
+  readonly tls?: { readonly cert: string; readonly key: string; readonly ca?: string | undefined } | undefined;
+  readonly timers?: Timers;
+}
+
+const TIMEOUT_MS = 15_000;
+const MAX_BODY = 64 * 1024;
+const MAX_HEADERS = 16 * 1024;
+
+/** The dashboard's server: the API, its event stream, the page. Never listens: main does. */
+export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
+  const { timers = realTimers, access } = options;
+  const app = buildServer(options);
+  app.setErrorHandler(problemAnswers(options.log));
+  // Answers are built by us to their types; Fastify's own serialiser tries each side of "number or null" for every number.
+  app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
+  await app.register(helmet, { contentSecurityPolicy: policyOf(options.styleHashes), ...HEADERS });
+  await app.register(cookie);
+  await app.register(swagger, { openapi: { openapi: '3.1.0', info: INFO } });
+  addGate(app, { access, timers });
+  addLogin(app, access);
+  await app.register(
+    async (api) => {
+      api.addHook('onSend', async (_request, reply) => {
+        if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'private, no-cache');
+        reply.header('vary', 'Authorization, Cookie');
+      });
+      addRoutes(api, options);
+      new Streams({ store: options.store, access, timers }).addTo(api);
+    },
+    { prefix: API },
+  );
+  await addPages(app, options.pageFolder);
+  return app;
+}
+
+const INFO = {
+  title: 'cnn-sweep',
+  version: VERSION,
+  description: 'What the dashboard shows, for programs. Reads only.',
+};
+
+function buildServer({ tls }: AppOptions): FastifyInstance {
+  const limits = { headersTimeout: TIMEOUT_MS, maxHeaderSize: MAX_HEADERS, connectionsCheckingInterval: 1_000 };
+  const options = {
+    requestTimeout: TIMEOUT_MS,
+    connectionTimeout: TIMEOUT_MS,
+    keepAliveTimeout: TIMEOUT_MS,
+    bodyLimit: MAX_BODY,
+    routerOptions: { maxParamLength: 253 },
+    forceCloseConnections: 'idle',
+    ajv: { customOptions: { removeAdditional: false, coerceTypes: true, useDefaults: true } },
+  } as const;
+  if (!tls) return Fastify({ ...options, http: limits });
+  const secrets = { cert: tls.cert, key: tls.key, ...(tls.ca !== undefined && { ca: tls.ca, requestCert: true }) };
+  // Who has no certificate may still ask for the page; whose headers are believed, the access decides.
+  return Fastify({
+    ...options,
+    https: { ...limits, ...secrets, rejectUnauthorized: false, minVersion: 'TLSv1.2' },
+  }) as unknown as FastifyInstance;
+}
+
+function policyOf(styleHashes: readonly string[] = []) {
+  return {
+    useDefaults: false,
+    directives: {
+      defaultSrc: ["'none'"],
+      scriptSrc: ["'self'"],
+      styleSrc: ["'self'", ...styleHashes.map((hash) => `'${hash}'`)],
+      imgSrc: ["'self'", 'data:', 'blob:'],
+      connectSrc: ["'self'"],
+      baseUri: ["'none'"],
+      formAction: ["'self'"],
+      frameAncestors: ["'none'"],
+    },
+  };
+}
+
+const HEADERS = {
+  crossOriginOpenerPolicy: { policy: 'same-origin' },
+  crossOriginResourcePolicy: { policy: 'same-origin' },
+  crossOriginEmbedderPolicy: false,
+  referrerPolicy: { policy: 'no-referrer' },
+  // Whoever puts TLS in front decides for how long.
+  strictTransportSecurity: false,
+} as const;
