@@ -15,6 +15,7 @@ const RELEASE = 'cnn-sweep';
 const CRD_NOTE = '{{- /* Written by k8s/manifests.ts from k8s/crds; do not edit. */ -}}\n';
 const PLAIN_NOTE = `# Written by k8s/manifests.ts: the Helm chart with its defaults, for kubectl apply. Do not edit.
 # The Sweeps of namespace ${RELEASE} are run; for other namespaces, replicas or registries use the chart.
+# NATS waits for two Secrets, which no file in public can hold: sh k8s/nats-secrets.sh
 `;
 
 /** The namespace of the plain manifests: nothing in it may be more than `restricted`. */
@@ -85,6 +86,9 @@ function isHook(object: YAMLMap): boolean {
   return object.hasIn(['metadata', 'annotations', 'helm.sh/hook']);
 }
 
+/** Made by k8s/nats-secrets.sh, under the names that the chart gives its own. */
+const SECRETS = ['auth', 'tls'].flatMap((what) => ['--set', `nats.${what}.existingSecret=${RELEASE}-nats-${what}`]);
+
 /** What the plain manifests hold, from the chart as it is on the disk. */
 export async function renderPlain(): Promise<string> {
   await buildPrograms(['helm']);
@@ -93,7 +97,7 @@ export async function renderPlain(): Promise<string> {
   try {
     const { stdout } = await promisify(execFile)(
       await programPath('helm'),
-      ['template', RELEASE, CHART, '--namespace', RELEASE, '--kube-version', '1.34'],
+      ['template', RELEASE, CHART, '--namespace', RELEASE, '--kube-version', '1.34', ...SECRETS],
       { maxBuffer: 16 * 1024 * 1024, env: { HOME: home } },
     );
     return buildPlain(stdout);

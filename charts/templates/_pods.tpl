@@ -1,7 +1,7 @@
 {{/* What all our Pods have in common; called with {root, component, values}. */}}
 {{- define "cnn-sweep.pod" -}}
 serviceAccountName: {{ include "cnn-sweep.serviceAccount" . }}
-automountServiceAccountToken: true
+automountServiceAccountToken: {{ ne .component "nats" }}
 enableServiceLinks: false
 {{- with .root.Values.global.imagePullSecrets }}
 imagePullSecrets:
@@ -33,9 +33,11 @@ volumes:
     emptyDir: {sizeLimit: 64Mi}
 {{- end }}
 
+{{/* A container; `image` where it is not our own. Ends with its mounts, as the Pod does with its volumes: who needs more goes on. */}}
 {{- define "cnn-sweep.container" -}}
-image: {{ include "cnn-sweep.image" (dict "root" .root "image" .root.Values.image) }}
-imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+{{- $image := .image | default .root.Values.image -}}
+image: {{ include "cnn-sweep.image" (dict "root" .root "image" $image) }}
+imagePullPolicy: {{ $image.pullPolicy }}
 securityContext:
   allowPrivilegeEscalation: false
   readOnlyRootFilesystem: true

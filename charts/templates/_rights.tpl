@@ -14,7 +14,7 @@
   verbs: [get, list, watch, create, delete]
 - apiGroups: [""]
   resources: [pods]
-  verbs: [list, watch]
+  verbs: [{{ if eq (include "cnn-sweep.natsCallout" .) "true" }}get, {{ end }}list, watch]
 - apiGroups: [""]
   resources: [events]
   verbs: [create, patch, list]

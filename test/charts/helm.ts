@@ -112,15 +112,27 @@ export function namesOf(objects: readonly Rendered[]): string[] {
   );
 }
 
-/** The containers of everything that has a Pod. */
+/** The Pod of everything that has one. */
 export function podsOf(objects: readonly Rendered[]): { name: string; pod: unknown; labels: unknown }[] {
   return objects
-    .filter(({ kind }) => kind === 'Deployment' || kind === 'Pod')
+    .filter(({ kind }) => ['Deployment', 'StatefulSet', 'Pod'].includes(kind))
     .map((object) => ({
       name: `${object.kind} ${object.metadata.name}`,
       pod: object.kind === 'Pod' ? object.spec : at(object, 'spec', 'template', 'spec'),
       labels: object.kind === 'Pod' ? object.metadata.labels : at(object, 'spec', 'template', 'metadata', 'labels'),
     }));
+}
+
+/** Those of a Pod, the ones that run first included. */
+export function containersOf(pod: unknown): unknown[] {
+  return [...listAt(pod, 'initContainers'), ...listAt(pod, 'containers')];
+}
+
+/** Secrets are made anew at each rendering: without their contents. */
+export function withoutSecrets(objects: readonly Rendered[]): Rendered[] {
+  return objects.map((object) =>
+    object.kind === 'Secret' ? { ...object, data: Object.keys(object.data ?? {}) } : object,
+  );
 }
 
 const PATIENCE_MS = 60_000;

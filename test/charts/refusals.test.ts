@@ -33,6 +33,27 @@ const REFUSED: Readonly<Record<string, { values: Values; want: RegExp }>> = {
     values: { controller: { serviceAccount: { create: false } } },
     want: /controller\.serviceAccount\.name: missing; with create: false name one that exists/,
   },
+  'our NATS and another': {
+    values: { nats: { external: { url: 'tls://nats.test', existingSecret: 'a' } } },
+    want: /nats: enabled, and nats\.external\.url is set; one of the two/,
+  },
+  'a NATS of one’s own without passwords': {
+    values: { nats: { enabled: false, external: { url: 'tls://nats.test' } } },
+    want: /nats\.external\.existingSecret: missing; a Secret with the keys controller and dashboard/,
+  },
+  'passwords for a NATS that is nowhere': {
+    values: { nats: { enabled: false, external: { existingSecret: 'a' } } },
+    want: /nats\.external\.url: missing/,
+  },
+  'TLS with a url that says plain text': {
+    values: { nats: { enabled: false, external: { url: 'nats://nats.test', existingSecret: 'a' } } },
+    want: /nats\.external\.url: nats:\/\/nats\.test: nats\.external\.tls is on/,
+  },
+  'a NATS server without a scheme': {
+    values: { nats: { enabled: false, external: { url: 'nats.test:4222', existingSecret: 'a' } } },
+    want: /nats.external.url/,
+  },
+  'a volume without a unit': { values: { nats: { persistence: { size: '10' } } }, want: /nats.persistence.size/ },
   'both monitors': {
     values: { metrics: { serviceMonitor: { enabled: true }, podMonitor: { enabled: true } } },
     want: /metrics: serviceMonitor and podMonitor are both enabled; every series would be scraped twice/,
