@@ -30,14 +30,17 @@ export interface ClusterWithNode extends Cluster {
   setGpus(count: number): Promise<void>;
 }
 
-/** A control plane on loopback, without a node: etcd and API server, and what else is asked for. Needs no rights. */
+/** A control plane on loopback, without a node: etcd and API server, and what else is asked for. Needs no rights.
+ * @param controllers of the controller manager; absent: all
+ */
 export async function startControlPlane(
   parts: readonly ControlPlanePart[] = ['etcd', 'kube-apiserver'],
+  { controllers }: { controllers?: readonly string[] } = {},
 ): Promise<Cluster> {
   await buildPrograms(['etcd', 'kubernetes']);
   return inFolder(async (folder, onStop) => {
     const box = openLoopback();
-    const { cluster } = await open(box, folder, onStop, { parts });
+    const { cluster } = await open(box, folder, onStop, { parts, ...(controllers && { controllers }) });
     return cluster;
   });
 }
@@ -91,7 +94,7 @@ async function open(
   box: Box,
   folder: string,
   onStop: OnStop,
-  options: { advertise?: string; parts?: readonly ControlPlanePart[] },
+  options: { advertise?: string; parts?: readonly ControlPlanePart[]; controllers?: readonly string[] },
 ): Promise<{ cluster: Omit<Cluster, 'stop'> & { stop: () => Promise<void> } }> {
   const plane = await startPlane(box, folder, options, (parts) =>
     onStop(async () => {

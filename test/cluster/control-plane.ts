@@ -13,6 +13,8 @@ export interface ApiServer {
   /** Its certificate, which it signed itself: also the authority to trust. */
   readonly certificateFile: string;
   readonly auditLog: string;
+  /** Where the tests reach etcd, if they do: on loopback. */
+  readonly etcdUrl: string;
   readonly kubeconfigs: Readonly<Record<User, string>>;
 }
 
@@ -55,7 +57,11 @@ export interface ControlPlane {
 export async function startControlPlane(
   box: Box,
   folder: string,
-  { advertise, parts: wanted = PARTS }: { advertise?: string; parts?: readonly ControlPlanePart[] },
+  {
+    advertise,
+    parts: wanted = PARTS,
+    controllers = ['*'],
+  }: { advertise?: string; parts?: readonly ControlPlanePart[]; controllers?: readonly string[] },
   onStarting: (parts: ControlPlane['parts']) => void,
 ): Promise<ControlPlane> {
   const certificates = path.join(folder, 'certificates');
@@ -141,6 +147,7 @@ export async function startControlPlane(
         `--kubeconfig=${kubeconfigs['system:kube-controller-manager']}`,
         `--service-account-private-key-file=${privateKey}`,
         `--root-ca-file=${certificateFile}`,
+        `--controllers=${controllers.join(',')}`,
         '--leader-elect=false',
         // The default of 20 a second would limit the Jobs, and not what is tested.
         '--kube-api-qps=200',
@@ -163,7 +170,10 @@ export async function startControlPlane(
   };
   onStarting(parts);
   for (const name of PARTS) if (wanted.includes(name)) await parts[name].start();
-  return { api: { url, certificateFile, auditLog, kubeconfigs: kubeconfigs as ApiServer['kubeconfigs'] }, parts };
+  return {
+    api: { url, certificateFile, auditLog, etcdUrl, kubeconfigs: kubeconfigs as ApiServer['kubeconfigs'] },
+    parts,
+  };
 }
 
 async function isReady({ url, certificateFile, token }: { url: string; certificateFile: string; token: string }) {

@@ -1,6 +1,14 @@
 import { realTimers, type Timers } from '../../src/shared/timers.ts';
 import type { Wire, WireRequest, WireResponse } from '../../src/shared/wire.ts';
-import { ApiStore, type Propagation, Refusal, type Stored, type StoredEvent, type Where } from './api-store.ts';
+import {
+  ApiStore,
+  type DeleteOptions,
+  type Propagation,
+  Refusal,
+  type Stored,
+  type StoredEvent,
+  type Where,
+} from './api-store.ts';
 import { isObject, type Json, type JsonObject, type PatchStep } from './patches.ts';
 import { PushStream } from './push-stream.ts';
 import { type Fault, isWrite, type Route, routeOf, type Seen, type Write } from './route.ts';
@@ -25,6 +33,7 @@ export interface FakeApiServerOptions {
 
 type Select = (metadata: Stored['metadata']) => boolean;
 
+const BOOKMARK_BEFORE_END_MS = 2_000;
 const EPOCH = Date.UTC(2026, 0, 1);
 
 /** The parts of the API server that we use, in memory: held to the real one by cluster.contract.ts. It speaks the wire's
@@ -117,14 +126,18 @@ export class FakeApiServer {
     switch (verb) {
       case 'create':
         return answer(201, store.create(where, object, { dryRun: query.get('dryRun') === 'All' }));
-      case 'replace':
-        return answer(200, store.replace(where, object));
+      case 'replace': {
+        const isThere = store
+          .list(where.plural)
+          .some(({ metadata: { namespace, name } }) => namespace === where.namespace && name === where.name);
+        return answer(isThere ? 200 : 201, store.replace(where, object));
+      }
       case 'apply':
         return answer(200, store.applyStatus(where, object));
       case 'patch':
         return answer(200, Array.isArray(body) ? store.jsonPatch(where, steps(body)) : store.mergePatch(where, object));
       case 'delete':
-        return answer(200, store.delete(where, deleteOptions(object)));
+        return answer(200, store.delete(where, deleteOptions(where.plural, object)));
       default:
         return answer(200, store.get(where));
     }
@@ -139,10 +152,17 @@ export class FakeApiServer {
     const select = selectorOf(query);
     const all = this.store
       .list(plural, version)
-      .filter(({ metadata }) => (namespace === undefined || metadata.namespace === namespace) && select(metadata));
-    const to = from + (Number(query.get('limit')) || all.length);
-    const next = to < all.length ? { continue: encodeToken(version, to), remainingItemCount: all.length - to } : {};
-    return { kind: 'List', metadata: { resourceVersion: `${version}`, ...next }, items: all.slice(from, to) };
+      .filter(({ metadata }) => namespace === undefined || metadata.namespace === namespace);
+    const limit = Number(query.get('limit')) || all.length;
+    const items: Stored[] = [];
+    let to = from;
+    for (; to < all.length && items.length < limit; to++) {
+      const object = all[to];
+      if (object && select(object.metadata)) items.push(object);
+    }
+    // There is a next page if there are more objects, whether they are selected or not.
+    const next = to < all.length ? { continue: encodeToken(version, to) } : {};
+    return { kind: 'List', metadata: { resourceVersion: `${version}`, ...next }, items };
   }
 
   #watch({ client, plural, namespace, query }: Route, signal: AbortSignal): WireResponse {
@@ -160,11 +180,14 @@ export class FakeApiServer {
       cancelBookmark = this.#timers.after(this.#bookmarkMs, bookmark);
     };
     let cancelBookmark = this.#timers.after(this.#bookmarkMs, bookmark);
-    const cancelEnd = this.#timers.after(Number(query.get('timeoutSeconds')) * 1000, () => watch.end());
+    const endMs = Number(query.get('timeoutSeconds')) * 1000;
+    const cancelLast = this.#timers.after(endMs - BOOKMARK_BEFORE_END_MS, () => watch.bookmark(this.store.version));
+    const cancelEnd = this.#timers.after(endMs, () => watch.end());
     watch.onClose(() => {
       this.#watches.delete(watch);
       stopListening();
       cancelBookmark();
+      cancelLast();
       cancelEnd();
     });
     return { status: 200, headers: {}, body: watch.stream };
@@ -204,7 +227,7 @@ export class Watch {
     const now = type !== 'DELETED' && this.#select(object.metadata);
     const was = before !== undefined && this.#select(before.metadata);
     if (now) this.#send(was ? 'MODIFIED' : 'ADDED', object);
-    else if (was) this.#send('DELETED', object);
+    else if (was) this.#send('DELETED', type === 'DELETED' ? object : lastSeen(before, object));
   }
 
   bookmark(version: number): void {
@@ -249,6 +272,11 @@ export class Watch {
   }
 }
 
+/** What somebody sees of an object that left the selection: as it was in it, at the version at which it left. */
+function lastSeen(before: Stored, { metadata: { resourceVersion } }: Stored): Stored {
+  return { ...before, metadata: { ...before.metadata, resourceVersion } };
+}
+
 /** Of a create the name stands in the body. */
 function whereOf({ plural, namespace, name, body }: Route): Where {
   const metadata = isObject(body) && isObject(body.metadata) ? body.metadata : {};
@@ -268,9 +296,11 @@ function steps(body: readonly Json[]): PatchStep[] {
   return body as unknown as PatchStep[];
 }
 
-function deleteOptions(body: JsonObject | undefined): { uid?: string; propagation?: Propagation } {
+/** Who does not say what becomes of the Pods of a Job leaves them: so it was in its first days, and so it stays. */
+function deleteOptions(plural: string, body: JsonObject | undefined): DeleteOptions {
   const uid = isObject(body?.preconditions) ? body.preconditions.uid : undefined;
   return {
+    usual: plural === 'jobs' ? 'Orphan' : 'Background',
     ...(typeof uid === 'string' ? { uid } : {}),
     ...(body?.propagationPolicy ? { propagation: body.propagationPolicy as Propagation } : {}),
   };

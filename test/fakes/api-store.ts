@@ -44,18 +44,29 @@ export interface Where {
 
 export type Propagation = 'Background' | 'Foreground' | 'Orphan';
 
-const HAS_STATUS = new Set(['sweeps', 'jobs', 'pods']);
+export interface DeleteOptions {
+  readonly uid?: string;
+  readonly propagation?: Propagation;
+  readonly usual?: Propagation;
+}
 
-/** What a kind's create fills in, and what a change must not do; as little as the tests see a difference in. */
-const DEFAULTS: Readonly<Record<string, (object: JsonObject, uid: string, name: string) => JsonObject>> = {
-  jobs: (object, uid, name) => {
-    const labels = { 'batch.kubernetes.io/controller-uid': uid, 'controller-uid': uid };
-    const names = { 'batch.kubernetes.io/job-name': name, 'job-name': name };
-    return mergePatch(object, {
-      metadata: { labels: { ...labels, ...names } },
-      spec: { suspend: suspendOf(object) },
-    }) as JsonObject;
-  },
+/** A PUT creates what is not there. */
+const IS_CREATED_BY_PUT = new Set(['leases', 'events']);
+/** A PUT must name the version that it replaces. */
+const IS_REPLACED_BY_VERSION = new Set(['sweeps', 'trialresultslices', 'leases']);
+/** Garbage collection knows nothing of them. */
+const IS_IGNORED = new Set(['events']);
+
+/** What a kind's create fills in; as little as the tests see a difference in. */
+const DEFAULTS: Readonly<Record<string, (object: JsonObject) => JsonObject>> = {
+  jobs: (object) => mergePatch(object, { spec: { suspend: suspendOf(object) } }) as JsonObject,
+};
+
+/** What never changes, by path. */
+const IMMUTABLE: Readonly<Record<string, readonly string[]>> = {
+  sweeps: ['spec.grid', 'spec.training', 'spec.selection.checkpoint', 'spec.trainer'],
+  trialresultslices: ['slice', 'sweep'],
+  jobs: ['spec.template'],
 };
 
 function suspendOf({ spec }: JsonObject): Json {
@@ -133,40 +144,44 @@ export class ApiStore {
   }
 
   create(where: Where, object: JsonObject, { dryRun = false } = {}): Stored {
-    if (this.#objects.has(keyOf(where))) {
-      throw new Refusal(409, 'AlreadyExists', `${where.plural} "${where.name}" already exists`);
-    }
     const uid = this.#uidOf(++this.#uids);
-    const { status, ...rest } = DEFAULTS[where.plural]?.(object, uid, where.name) ?? object;
+    const { status: _, ...rest } = DEFAULTS[where.plural]?.(object) ?? object;
     const { namespace, name } = where;
     const metadata = {
       ...(isObject(rest.metadata) ? rest.metadata : {}),
       ...{ namespace, name, uid, generation: 1, creationTimestamp: this.#now() },
     };
-    const made = HAS_STATUS.has(where.plural) ? { ...rest, metadata } : { ...object, ...rest, metadata };
+    const made = { ...rest, metadata };
     this.#check(where.plural, undefined, made);
+    if (this.#objects.has(keyOf(where))) {
+      throw new Refusal(409, 'AlreadyExists', `${where.plural} "${where.name}" already exists`);
+    }
     if (dryRun) return made as unknown as Stored;
     return this.#store(where.plural, made, 'ADDED');
   }
 
   /** Replaces all but the status. @throws Refusal 409 for another version or UID than the stored one */
   replace(where: Where, object: JsonObject): Stored {
-    // Of a Lease a PUT is a create where there is none, whatever version it names.
-    if (where.plural === 'leases' && !this.#objects.has(keyOf(where))) return this.create(where, object);
-    const stored = this.get(where);
     const given = isObject(object.metadata) ? object.metadata : {};
+    const isThere = this.#objects.has(keyOf(where));
+    // Whatever version it names.
+    const isCreate = IS_CREATED_BY_PUT.has(where.plural) && !isThere;
+    if (isCreate && given.uid === undefined) return this.create(where, object);
+    const stored = isCreate ? undefined : this.get(where);
+    if (!stored || (given.uid !== undefined && given.uid !== stored.metadata.uid)) {
+      throw new Refusal(409, 'Conflict', `${where.plural} "${where.name}": another UID`);
+    }
+    if (given.resourceVersion === undefined && IS_REPLACED_BY_VERSION.has(where.plural)) {
+      throw new Refusal(422, 'Invalid', 'metadata.resourceVersion: must be specified for an update');
+    }
     if (given.resourceVersion !== undefined && given.resourceVersion !== stored.metadata.resourceVersion) {
       throw new Refusal(409, 'Conflict', `${where.plural} "${where.name}": the object has been modified`);
-    }
-    if (given.uid !== undefined && given.uid !== stored.metadata.uid) {
-      throw new Refusal(409, 'Conflict', `${where.plural} "${where.name}": another UID`);
     }
     const { namespace, name, uid, generation, creationTimestamp, deletionTimestamp } = stored.metadata;
     const fixed = { namespace, name, uid, generation, creationTimestamp };
     const metadata = { ...given, ...fixed, ...(deletionTimestamp === undefined ? {} : { deletionTimestamp }) };
     const { status: _, ...rest } = object;
-    const kept = HAS_STATUS.has(where.plural) ? { status: stored.status } : { status: object.status };
-    return this.#change(where, stored, { ...rest, ...withoutUndefined(kept), metadata });
+    return this.#change(where, stored, { ...rest, ...withoutUndefined({ status: stored.status }), metadata });
   }
 
   mergePatch(where: Where, patch: Json): Stored {
@@ -201,16 +216,22 @@ export class ApiStore {
     return this.#change(where, stored, change(stored));
   }
 
-  delete(where: Where, { uid, propagation = 'Background' }: { uid?: string; propagation?: Propagation } = {}): Stored {
+  /** @param propagation absent: what an earlier delete asked for, else `usual` */
+  delete(where: Where, { uid, propagation, usual = 'Background' }: DeleteOptions = {}): Stored {
     const stored = this.get(where);
     if (uid !== undefined && uid !== stored.metadata.uid) {
       throw new Refusal(409, 'Conflict', `${where.plural} "${where.name}": the UID in the precondition is another`);
     }
-    const waits = { Background: [], Foreground: ['foregroundDeletion'], Orphan: ['orphan'] }[propagation];
-    const finalizers = [...new Set([...(stored.metadata.finalizers ?? []), ...waits])];
+    const before = stored.metadata.finalizers ?? [];
+    const asked = (Object.keys(WAITS) as Propagation[]).find((one) => WAITS[one].some((name) => before.includes(name)));
+    const waits = IS_IGNORED.has(where.plural) ? [] : WAITS[propagation ?? asked ?? usual];
+    const finalizers = [...before.filter((name) => !OF_GARBAGE.includes(name)), ...waits];
     if (finalizers.length === 0) return this.#drop(where.plural, stored);
-    const deletionTimestamp = stored.metadata.deletionTimestamp ?? this.#now();
-    return this.#change(where, stored, { ...stored, metadata: { ...stored.metadata, finalizers, deletionTimestamp } });
+    const { deletionTimestamp = this.#now(), generation } = stored.metadata;
+    const wanted = { ...stored, metadata: { ...stored.metadata, finalizers, deletionTimestamp } };
+    // Its being deleted is a change of what is asked for.
+    const isNew = stored.metadata.deletionTimestamp === undefined;
+    return this.#change(where, stored, wanted, generation + (isNew ? 1 : 0));
   }
 
   /** One round of the garbage collector. @returns whether it found work */
@@ -219,12 +240,13 @@ export class ApiStore {
     let worked = false;
     for (const [key, { metadata }] of [...this.#objects]) {
       const where = whereOf(key, metadata);
+      if (IS_IGNORED.has(where.plural)) continue;
       const owners = metadata.ownerReferences ?? [];
-      if (owners.length > 0 && owners.every(({ uid }) => !uids.has(uid) || this.#isForeground(uid))) {
-        if (metadata.deletionTimestamp !== undefined) continue;
+      const isDying = metadata.deletionTimestamp !== undefined;
+      if (!isDying && owners.length > 0 && owners.every(({ uid }) => !uids.has(uid) || this.#isForeground(uid))) {
         this.delete(where);
         worked = true;
-      } else if (metadata.deletionTimestamp !== undefined) {
+      } else if (isDying) {
         worked = this.#finish(where, metadata) || worked;
       }
     }
@@ -251,7 +273,7 @@ export class ApiStore {
       ...object,
       metadata: {
         ...object.metadata,
-        finalizers: finalizers.filter((name) => name !== 'orphan' && name !== 'foregroundDeletion'),
+        finalizers: finalizers.filter((name) => !OF_GARBAGE.includes(name)),
       },
     }));
     return true;
@@ -263,28 +285,36 @@ export class ApiStore {
   }
 
   /** A change without effect is none: no version, no event. The last finalizer of a deleted object ends it. */
-  #change(where: Where, stored: Stored, wanted: JsonObject): Stored {
+  #change(where: Where, stored: Stored, wanted: JsonObject, minGeneration = 0): Stored {
     const { metadata: before, status: statusBefore, ...bodyBefore } = stored;
     const { metadata, status, ...body } = wanted as Stored;
-    const { resourceVersion: _, ...wantedMeta } = metadata;
+    const { resourceVersion: _, ...wantedMeta } = withoutEmpty(metadata);
     const { resourceVersion: __, ...storedMeta } = before;
-    const statusCounts = !HAS_STATUS.has(where.plural) && !isDeepStrictEqual(status, statusBefore);
-    const bodyChanged = !isDeepStrictEqual(body, bodyBefore) || statusCounts;
+    const bodyChanged = !isDeepStrictEqual(body, bodyBefore);
     if (!bodyChanged && isDeepStrictEqual(status, statusBefore) && isDeepStrictEqual(wantedMeta, storedMeta)) {
       return stored;
     }
-    const generation = before.generation + (bodyChanged ? 1 : 0);
+    const generation = Math.max(minGeneration, before.generation + (bodyChanged ? 1 : 0));
     const changed = { ...body, ...withoutUndefined({ status }), metadata: { ...wantedMeta, generation } };
     this.#check(where.plural, stored, changed);
-    if (before.deletionTimestamp !== undefined && (metadata.finalizers ?? []).length === 0) {
-      return this.#drop(where.plural, stored);
+    if (before.deletionTimestamp !== undefined) {
+      const finalizers: readonly string[] = metadata.finalizers ?? [];
+      const allowed = [...OF_GARBAGE, ...(before.finalizers ?? [])];
+      if (!finalizers.every((name) => allowed.includes(name)))
+        throw new Refusal(422, 'Invalid', 'metadata.finalizers: no new ones on an object that is being deleted');
+      if (finalizers.length === 0) {
+        this.#drop(where.plural, stored);
+        // What was asked for, and never stored.
+        return { ...changed, metadata: { ...changed.metadata, resourceVersion: before.resourceVersion } } as Stored;
+      }
     }
     return this.#store(where.plural, changed, 'MODIFIED');
   }
 
   #store(plural: string, object: JsonObject, type: 'ADDED' | 'MODIFIED'): Stored {
     const version = ++this.#version;
-    const metadata = { ...(isObject(object.metadata) ? object.metadata : {}), resourceVersion: `${version}` };
+    const given = isObject(object.metadata) ? withoutEmpty(object.metadata) : {};
+    const metadata = { ...given, resourceVersion: `${version}` };
     const stored = deepFreeze(structuredClone({ ...object, metadata })) as unknown as Stored;
     const key = keyOf({ plural, ...stored.metadata });
     const before = this.#objects.get(key);
@@ -307,8 +337,12 @@ export class ApiStore {
     for (const listener of [...this.#listeners]) listener(event);
   }
 
-  /** The rules of the slices: a trial has one record in it, which never changes. */
+  /** What never changes; and the rules of the slices: a trial has one record in it, which never changes. */
   #check(plural: string, before: Stored | undefined, object: JsonObject): void {
+    for (const path of before ? (IMMUTABLE[plural] ?? []) : []) {
+      if (!isDeepStrictEqual(at(before, path), at(object, path)))
+        throw new Refusal(422, 'Invalid', `${path}: immutable`);
+    }
     if (plural !== 'trialresultslices') return;
     const records = recordsOf(object);
     const trials = new Set(records.map((record) => (isObject(record) ? record.trial : undefined)));
@@ -326,6 +360,18 @@ export class ApiStore {
       .toISOString()
       .replace(/\.\d+Z$/, 'Z');
   }
+}
+
+const WAITS: Readonly<Record<Propagation, readonly string[]>> = {
+  Background: [],
+  Foreground: ['foregroundDeletion'],
+  Orphan: ['orphan'],
+};
+
+const OF_GARBAGE: readonly string[] = ['foregroundDeletion', 'orphan'];
+
+function at(object: Json | undefined, path: string): Json | undefined {
+  return path.split('.').reduce<Json | undefined>((value, key) => (isObject(value) ? value[key] : undefined), object);
 }
 
 function recordsOf({ records }: JsonObject): readonly Json[] {
@@ -351,6 +397,13 @@ function isBlocking({ ownerReferences }: Stored['metadata'], uid: string): boole
 
 function withoutUndefined(object: Readonly<Record<string, Json | undefined>>): JsonObject {
   return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as JsonObject;
+}
+
+/** The API server keeps no empty list or map of an object's metadata. */
+function withoutEmpty(metadata: JsonObject): JsonObject {
+  const isEmpty = (value: Json | undefined) =>
+    typeof value === 'object' && value !== null && Object.keys(value).length === 0;
+  return Object.fromEntries(Object.entries(metadata).filter(([, value]) => !isEmpty(value)));
 }
 
 function deepFreeze<T>(value: T): T {

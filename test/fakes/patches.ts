@@ -48,7 +48,8 @@ function changeAt(target: Json | undefined, [key = '', ...rest]: readonly string
 export function apply(target: Json | undefined, applied: Json, before: Json | undefined): Json {
   if (isTyped(applied) && (target === undefined || isTyped(target))) {
     const all = apply(byType(target), byType(applied), before === undefined ? undefined : byType(before));
-    return isObject(all) ? Object.values(all) : [];
+    // In the order of who applied last.
+    return isObject(all) ? Object.values({ ...byType(applied), ...all }) : [];
   }
   if (!isObject(applied)) return applied;
   const result: Record<string, Json> = isObject(target) ? { ...target } : {};

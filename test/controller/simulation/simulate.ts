@@ -9,6 +9,7 @@ import type { openCluster } from '../../../src/shared/calls.ts';
 import type { Fields, Log } from '../../../src/shared/log.ts';
 import { judgeResults } from '../../../src/sweep/records.ts';
 import { FakeApiServer, type Seen, type Write } from '../../fakes/api-server.ts';
+import type { Stored } from '../../fakes/api-store.ts';
 import type { Fault } from '../../fakes/route.ts';
 import { SimulatedClock } from './clock.ts';
 import { type CrashPoint, Host } from './host.ts';
@@ -286,7 +287,7 @@ class Simulation {
     for (const plural of ['jobs', 'pods', 'trialresultslices'] as const) {
       for (const object of store.list(plural)) {
         const owner = plural === 'pods' ? object.metadata.labels?.['cnn-sweep.dev/sweep-uid'] : ownerOf(object);
-        if (owner !== undefined && !uids.has(owner) && object.metadata.ownerReferences?.length !== 0) return false;
+        if (owner !== undefined && !uids.has(owner) && object.metadata.ownerReferences !== undefined) return false;
       }
     }
     // Between two Sweeps of one name there is none.
@@ -364,7 +365,8 @@ class Simulation {
     });
     await this.#clock.runUntil(this.#clock.now() + 60_000, () => this.#isWrong);
     for (const plural of ['sweeps', 'jobs', 'pods', 'trialresultslices']) {
-      const left = this.#server.store.list(plural).filter(({ metadata }) => metadata.ownerReferences?.length !== 0);
+      const isOrphan = ({ metadata }: Stored) => plural !== 'sweeps' && metadata.ownerReferences === undefined;
+      const left = this.#server.store.list(plural).filter((object) => !isOrphan(object));
       const [first] = left;
       if (first) this.#oracle.say('INV-6', `${left.length} ${plural} are left: ${first.metadata.name}`);
     }
