@@ -3,10 +3,11 @@ import { realTimers, type Timers } from '../shared/timers.ts';
 import type { Measurement, Progress } from '../sweep/measurement.ts';
 import type { TrialResult } from '../sweep/result.ts';
 import { EarlyMeasurements } from './early-measurements.ts';
-import { SweepEntry, type SweepInput } from './sweep-entry.ts';
+import { SweepEntry } from './sweep-entry.ts';
+import type { SweepInput } from './sweep-input.ts';
 import type { Liveness, TrialState } from './trial-state.ts';
 
-export type { SweepInput } from './sweep-entry.ts';
+export type { SweepInput } from './sweep-input.ts';
 export type { Liveness } from './trial-state.ts';
 
 /** What became of a measurement. `duplicate`: that epoch of that attempt is here already; `stale`: it is kept, but its attempt does

@@ -3,41 +3,16 @@ import { uniqueNames, varyingAxes } from '../report/names.ts';
 import { countOutcomes, isComplete, judgeResults } from '../sweep/records.ts';
 import type { TrialResult } from '../sweep/result.ts';
 import type { Sweep } from '../sweep/schema.ts';
-import type { Condition, Phase } from '../sweep/status.ts';
-import { expandTrials, type Trial } from '../sweep/trial.ts';
+import { expandTrials } from '../sweep/trial.ts';
 import { judge, type Verdict } from '../sweep/verdict.ts';
 import type { SweepDetail, SweepSummary, TrialDetail, TrialRow, VerdictView } from './api.ts';
 import { ChangeLog } from './change-log.ts';
 import { buildCurveView } from './curve-view.ts';
+import type { SweepInput } from './sweep-input.ts';
 import { buildDetail, buildSummary, type TrialCounts } from './sweep-view.ts';
 import { type Reading, TrialState } from './trial-state.ts';
 import { buildAttempts, buildRow } from './trial-view.ts';
 import { buildVerdictView } from './verdict-view.ts';
-
-/** A sweep as a source says that it is now. */
-export interface SweepInput {
-  /** `local` for a run folder. */
-  readonly namespace: string;
-  readonly name: string;
-  /** Another UID is another sweep, whatever its name. */
-  readonly uid: string;
-  /** With every default filled in; null: it does not parse, and `message` says why. */
-  readonly sweep: Sweep | null;
-  /** Of `sweep`, by index; absent: they are expanded here. */
-  readonly trials?: readonly Trial[];
-  /** As sweep.yaml; absent: written from `sweep`. */
-  readonly sweepText?: string;
-  readonly phase: Phase;
-  /** What the sweep waits for, where there is no verdict to tell. */
-  readonly message?: string;
-  readonly conditions?: readonly Condition[];
-  /** Trials at once; null: not known. */
-  readonly parallelism?: number | null;
-  /** RFC 3339. */
-  readonly createdAt?: string | null;
-  readonly startTime?: string | null;
-  readonly completionTime?: string | null;
-}
 
 const NOTHING_JUDGED: Verdict = judge([], { checkpoint: 'BestEpoch', maxLossRise: 0.1, parsimony: 'OneStandardError' });
 const WAITING: readonly string[] = ['Waiting', 'Retrying'];

@@ -1,13 +1,32 @@
 import { DATASETS } from '../sweep/dataset.ts';
+import type { Sweep } from '../sweep/schema.ts';
+import type { Verdict } from '../sweep/verdict.ts';
 import type { SweepDetail, SweepSummary } from './api.ts';
-import type { SweepEntry } from './sweep-entry.ts';
+import type { SweepInput } from './sweep-input.ts';
 import type { TrialState } from './trial-state.ts';
 import { buildBest } from './verdict-view.ts';
 
 export type TrialCounts = SweepSummary['trials'];
 
+/** What is shown of a sweep as a whole. */
+export interface SweepFacts {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly input: SweepInput;
+  readonly trials: readonly TrialState[];
+  readonly axes: SweepDetail['axes'];
+  readonly notes: readonly string[];
+  readonly staleSince: string | null;
+  readonly epochsPlanned: number;
+  readonly verdict: Verdict;
+  readonly isFinal: boolean;
+  readonly networkOf: (trial: number) => string;
+  counts(): TrialCounts;
+}
+
 /** The line of a sweep in the list. */
-export function buildSummary(entry: SweepEntry): SweepSummary {
+export function buildSummary(entry: SweepFacts): SweepSummary {
   const { input, verdict } = entry;
   return {
     namespace: entry.namespace,
@@ -25,7 +44,7 @@ export function buildSummary(entry: SweepEntry): SweepSummary {
   };
 }
 
-export function buildDetail(entry: SweepEntry, summary: SweepSummary): SweepDetail {
+export function buildDetail(entry: SweepFacts, summary: SweepSummary): SweepDetail {
   const { sweep, conditions = [], parallelism = null } = entry.input;
   const { training, selection } = sweep?.spec ?? {};
   return {
@@ -44,7 +63,7 @@ export function buildDetail(entry: SweepEntry, summary: SweepSummary): SweepDeta
   };
 }
 
-type Training = NonNullable<SweepEntry['input']['sweep']>['spec']['training'];
+type Training = Sweep['spec']['training'];
 
 /** What is left of the training images after the split and the limit. */
 function trainingExamplesOf({ dataset, validationFraction, trainingExamples }: Training): number {
@@ -56,7 +75,7 @@ function trainingExamplesOf({ dataset, validationFraction, trainingExamples }: T
 /** Seconds until the sweep is over, from what epochs took that were trained; null as long as nothing is known. A trial that has not
  * run is taken to cost as its multiply-adds: beyond a small floor time follows them closely enough.
  */
-function secondsLeft(entry: SweepEntry): number | null {
+function secondsLeft(entry: SweepFacts): number | null {
   if (entry.input.phase === 'Complete' || entry.input.phase === 'Failed') return null;
   let timedSeconds = 0;
   let timedCost = 0;
