@@ -1,0 +1,256 @@
+// Reads a stream from its first message on and never stops: an ordered pull consumer that begins anew whenever anything is odd.
+import { randomUUID } from 'node:crypto';
+import { type Backoff, fullJitterMs } from './backoff.ts';
+import { BusError, type LogPosition } from './bus.ts';
+import { type ApiError, apiErrorOf, type Msg, type Nats, type NatsConnection } from './nats.ts';
+import { pause, realTimers, type Timers } from './timers.ts';
+
+/** One message of a stream, or that reading (again) begins. */
+export type StreamEntry = { readonly position: number; readonly pending: number } & (
+  | { readonly kind: 'message'; readonly subject: string; readonly payload: Uint8Array }
+  | { readonly kind: 'opened'; readonly log: string; readonly isAnother: boolean }
+);
+
+export interface ReadOptions {
+  readonly stream: string;
+  readonly signal: AbortSignal;
+  /** Only these subjects. */
+  readonly filter?: string;
+  /** What is known already. */
+  readonly from?: LogPosition | undefined;
+  /** Told why reading cannot begin, each time it is tried, and with undefined once it has begun. */
+  readonly onTrouble?: (error: BusError | undefined) => void;
+  readonly timers?: Timers;
+}
+
+/** Asked for at once; the next are asked for when half of them are read, so that a slow reader is not flooded. */
+const BATCH = 500;
+const BATCH_BYTES = 2 * 1024 * 1024;
+const EXPIRES_MS = 30_000;
+const HEARTBEAT_MS = 5_000;
+/** A consumer that nobody asks for so long is the server's to delete. */
+const INACTIVE_MS = 120_000;
+const BACKOFF: Backoff = { baseMs: 250, capMs: 5_000 };
+
+/** Every message once, in the order of the stream. Never throws: what keeps it from reading is told to `onTrouble`. */
+export async function* readStream(nats: Nats, options: ReadOptions): AsyncGenerator<StreamEntry, void, void> {
+  const { signal, onTrouble, timers = realTimers } = options;
+  let known = options.from;
+  let failures = 0;
+  while (!signal.aborted) {
+    try {
+      const connection = await nats.connected(signal);
+      if (!connection) return;
+      const { consumer, start, pending, isAnother } = await createConsumer(nats, options, known);
+      known = start;
+      failures = 0;
+      onTrouble?.(undefined);
+      yield { kind: 'opened', ...start, pending, isAnother };
+      for await (const message of new Pull(nats, connection, options.stream, consumer, signal, timers)) {
+        known = { ...start, position: message.position };
+        yield message;
+      }
+    } catch (error) {
+      if (!(error instanceof BusError)) throw error;
+      onTrouble?.(error);
+    }
+    await pause(timers, fullJitterMs(BACKOFF, failures++, Math.random), signal);
+  }
+}
+
+interface Opened {
+  readonly consumer: string;
+  readonly start: LogPosition;
+  readonly pending: number;
+  readonly isAnother: boolean;
+}
+
+/** A consumer of our own from the first message that is not known. @throws BusError */
+async function createConsumer(nats: Nats, options: ReadOptions, known: LogPosition | undefined): Promise<Opened> {
+  const { stream, filter } = options;
+  const { created, state } = await call<StreamReply>(nats, `STREAM.INFO.${stream}`, {});
+  // One that was made again counts anew; one that lost its end would count what it lost a second time.
+  const isSame = known !== undefined && known.log === created && known.position <= state.last_seq;
+  const start = isSame ? known : { log: created, position: 0 };
+  const consumer = `r${randomUUID().replaceAll('-', '').slice(0, 22)}`;
+  const config = {
+    name: consumer,
+    ...(start.position === 0
+      ? { deliver_policy: 'all' }
+      : { deliver_policy: 'by_start_sequence', opt_start_seq: start.position + 1 }),
+    ...{ ack_policy: 'none', replay_policy: 'instant', mem_storage: true, num_replicas: 1 },
+    inactive_threshold: nanoseconds(INACTIVE_MS),
+    ...(filter !== undefined && { filter_subject: filter }),
+  };
+  const subject = `CONSUMER.CREATE.${stream}.${consumer}${filter === undefined ? '' : `.${filter}`}`;
+  const { num_pending: pending } = await call<ConsumerReply>(nats, subject, { stream_name: stream, config });
+  return { consumer, start, pending, isAnother: known !== undefined && !isSame };
+}
+
+interface StreamReply {
+  readonly created: string;
+  readonly state: { readonly last_seq: number };
+}
+
+interface ConsumerReply {
+  readonly num_pending: number;
+}
+
+/** @throws BusError */
+async function call<Reply>(nats: Nats, subject: string, body: object): Promise<Reply> {
+  const answer = await nats.request(`$JS.API.${subject}`, JSON.stringify(body));
+  const reply = answer.json<Reply & { readonly error?: ApiError }>();
+  if (reply.error) throw apiErrorOf(reply.error, subject);
+  return reply;
+}
+
+function nanoseconds(ms: number): number {
+  return ms * 1_000_000;
+}
+
+type Read = Extract<StreamEntry, { kind: 'message' }>;
+
+/** The messages of one consumer, until it or the connection is gone, or one message is missing. */
+class Pull implements AsyncIterable<Read> {
+  readonly #nats: Nats;
+  readonly #connection: NatsConnection;
+  readonly #next: string;
+  readonly #deleted: string;
+  readonly #signal: AbortSignal;
+  readonly #timers: Timers;
+  #queue: Read[] = [];
+  #at = 0;
+  /** Asked for, not yet come. */
+  #outstanding = 0;
+  /** Of the last message, as the consumer counts. */
+  #delivered = 0;
+  #heardMs: number;
+  #isBroken = false;
+  #wake: () => void = () => undefined;
+
+  constructor(
+    nats: Nats,
+    connection: NatsConnection,
+    stream: string,
+    consumer: string,
+    signal: AbortSignal,
+    timers: Timers,
+  ) {
+    this.#nats = nats;
+    this.#connection = connection;
+    this.#next = `$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`;
+    this.#deleted = `$JS.API.CONSUMER.DELETE.${stream}.${consumer}`;
+    this.#signal = signal;
+    this.#timers = timers;
+    this.#heardMs = timers.now();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Read, void, void> {
+    const inbox = this.#nats.inbox();
+    const subscription = this.#connection.subscribe(inbox, {
+      callback: (error, message) => (error ? this.#break() : this.#take(message)),
+    });
+    const end = () => this.#break();
+    this.#signal.addEventListener('abort', end);
+    void this.#connection.closed().then(end);
+    const stopWatching = this.#watch();
+    try {
+      while (!this.#signal.aborted) {
+        const message = this.#queue[this.#at];
+        if (message) {
+          this.#at++;
+          if (this.#at >= BATCH) this.#forget();
+          yield message;
+        } else if (this.#isBroken) {
+          return;
+        } else {
+          this.#forget();
+          this.#ask(inbox);
+          await this.#news();
+        }
+        if (this.#queue.length - this.#at + this.#outstanding <= BATCH / 2) this.#ask(inbox);
+      }
+    } finally {
+      stopWatching();
+      this.#signal.removeEventListener('abort', end);
+      subscription.unsubscribe();
+      if (!this.#connection.isClosed()) this.#connection.publish(this.#deleted);
+    }
+  }
+
+  #ask(reply: string): void {
+    if (this.#isBroken || this.#connection.isClosed() || this.#outstanding > BATCH / 2) return;
+    if (this.#outstanding === 0) this.#heardMs = this.#timers.now();
+    this.#outstanding += BATCH;
+    const body = { batch: BATCH, max_bytes: BATCH_BYTES, expires: nanoseconds(EXPIRES_MS) };
+    const text = JSON.stringify({ ...body, idle_heartbeat: nanoseconds(HEARTBEAT_MS) });
+    this.#connection.publish(this.#next, text, { reply });
+  }
+
+  #take(message: Msg): void {
+    this.#heardMs = this.#timers.now();
+    const code = message.headers?.code ?? 0;
+    if (code >= 100 && message.data.length === 0 && message.reply?.startsWith('$JS.ACK') !== true)
+      return this.#note(message, code);
+    const { position, delivered, pending } = placeOf(message.reply ?? '');
+    // Something was lost on the way: begin anew behind what came.
+    if (delivered !== this.#delivered + 1) return this.#break();
+    this.#delivered = delivered;
+    this.#outstanding--;
+    this.#queue.push({ kind: 'message', subject: message.subject, payload: message.data, position, pending });
+    this.#wake();
+  }
+
+  /** What the server says of a request: that it is still there, that it has ended, that there is no such consumer. */
+  #note({ headers }: Msg, code: number): void {
+    if (code === 100) {
+      const last = headers?.get('Nats-Last-Consumer') ?? '';
+      if (last !== '' && Number(last) !== this.#delivered) this.#break();
+      return;
+    }
+    const isOver = code === 404 || code === 408 || /MaxBytes|Batch Completed/i.test(headers?.description ?? '');
+    if (!isOver) return this.#break();
+    this.#outstanding = Math.max(0, this.#outstanding - Number(headers?.get('Nats-Pending-Messages') || BATCH));
+    this.#wake();
+  }
+
+  /** A server that is silent though it promised a sign of life is gone. */
+  #watch(): () => void {
+    let cancel = () => undefined as void;
+    const look = () => {
+      if (this.#outstanding > 0 && this.#timers.now() - this.#heardMs > 3 * HEARTBEAT_MS) return this.#break();
+      cancel = this.#timers.after(HEARTBEAT_MS, look);
+    };
+    cancel = this.#timers.after(HEARTBEAT_MS, look);
+    return () => cancel();
+  }
+
+  /** What was read. */
+  #forget(): void {
+    this.#queue = this.#queue.slice(this.#at);
+    this.#at = 0;
+  }
+
+  #break(): void {
+    this.#isBroken = true;
+    this.#wake();
+  }
+
+  #news(): Promise<void> {
+    if (this.#isBroken || this.#signal.aborted || this.#at < this.#queue.length) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+}
+
+/** `$JS.ACK.<stream>.<consumer>.<times>.<position>.<delivered>.<time>.<pending>`, newer ones with domain and account before the stream. */
+function placeOf(reply: string): { position: number; delivered: number; pending: number } {
+  const tokens = reply.split('.');
+  const at = tokens.length > 9 ? 7 : 5;
+  return {
+    position: Number(tokens[at]),
+    delivered: Number(tokens[at + 1]),
+    pending: Number(tokens[at + 3]),
+  };
+}
