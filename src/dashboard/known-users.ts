@@ -1,0 +1,44 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Access, User, Visitor } from './access.ts';
+import type { Reviews } from './reviews.ts';
+
+/** Whoever has a token of the cluster for us, as `kubectl create token --audience cnn-sweep` gives it, in a header or from the login. */
+export function openToTokens(reviews: Reviews): Access {
+  const userOf = async (token: string | undefined) => (token === undefined ? undefined : reviews.userOf(token));
+  return {
+    mode: 'token',
+    who: ({ headers, cookie }) => userOf(bearerOf(headers) ?? cookie),
+    mayRead: (user, namespace) => reviews.mayList(user, namespace),
+    login: userOf,
+  };
+}
+
+/** Whom a proxy names that has logged them in. Its headers are believed if it proved itself with a certificate, and only then: anybody
+ * can send a header.
+ */
+export function openToProxy(reviews: Pick<Reviews, 'mayList'>): Access {
+  return {
+    mode: 'proxy',
+    who: async ({ headers, isProvenPeer }: Visitor) => (isProvenPeer ? namedUser(headers) : undefined),
+    mayRead: (user, namespace) => reviews.mayList(user, namespace),
+  };
+}
+
+const MAX_TOKEN = 8192;
+
+function bearerOf({ authorization }: IncomingHttpHeaders): string | undefined {
+  const [, token] = /^Bearer ([\w.~+/-]+=*)$/i.exec(authorization ?? '') ?? [];
+  return token !== undefined && token.length <= MAX_TOKEN ? token : undefined;
+}
+
+/** As oauth2-proxy names users: X-Forwarded-User, X-Forwarded-Groups with commas between them. */
+function namedUser(headers: IncomingHttpHeaders): User | undefined {
+  const name = headers['x-forwarded-user'];
+  const groups = headers['x-forwarded-groups'];
+  // Node joins a header that is sent twice: whoever could add one to the proxy's would be somebody else.
+  if (typeof name !== 'string' || name === '' || name.includes(',')) return undefined;
+  // `system:` is the API server's own.
+  if (name.startsWith('system:')) return undefined;
+  const list = typeof groups === 'string' ? groups.split(',').map((group) => group.trim()) : [];
+  return { name, groups: list.filter((group) => group !== '' && !group.startsWith('system:')) };
+}
