@@ -1,11 +1,11 @@
 import { MODEL_NOT_SAVED } from '../shared/worker-protocol.ts';
 import { findingOf } from '../sweep/finding.ts';
+import { KeptModels } from '../sweep/kept-models.ts';
 import type { Outcome, TrialResult } from '../sweep/result.ts';
 import type { Selection } from '../sweep/schema.ts';
 import { type RunEvent, type SealedResult, seal } from './events.ts';
 import type { RunFolder } from './folder.ts';
 import { JournalUnwritableError } from './journal.ts';
-import { KeptModels } from './kept-models.ts';
 
 export interface RecordsOptions {
   readonly folder: RunFolder;

@@ -1,7 +1,7 @@
-import { findingOf } from '../sweep/finding.ts';
-import type { TrialResult } from '../sweep/result.ts';
-import type { Selection } from '../sweep/schema.ts';
-import { type Contender, choose, contenderOf, isEligible } from '../sweep/selection.ts';
+import { findingOf } from './finding.ts';
+import type { TrialResult } from './result.ts';
+import type { Selection } from './schema.ts';
+import { type Contender, choose, contenderOf, isEligible } from './selection.ts';
 
 /** Most trials whose weights are kept, so that the disk does not fill. */
 export const MAX_KEPT_MODELS = 10;
