@@ -14,11 +14,20 @@ import { VERSION } from './package.ts';
 
 export type { Counter, Gauge, Histogram } from 'prom-client';
 
+/** A metric as it was declared. */
+export interface MetricDescription {
+  readonly name: string;
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly labels: readonly string[];
+}
+
 /** The metrics of one process, in both forms that Prometheus reads. */
 export interface Telemetry {
   counter<Label extends string>(options: CounterConfiguration<Label>): Counter<Label>;
   gauge<Label extends string>(options: GaugeConfiguration<Label>): Gauge<Label>;
   histogram<Label extends string>(options: HistogramConfiguration<Label>): Histogram<Label>;
+  /** What was declared so far, Node.js's own aside. */
+  readonly described: readonly MetricDescription[];
   /** The page of `/metrics`: OpenMetrics only for who names it, since some scrapers cannot read it. */
   expose(accept: string | undefined): Promise<{ readonly contentType: string; readonly body: string }>;
 }
@@ -40,10 +49,25 @@ export function openTelemetry(component: string, commit = ''): Telemetry {
     const metric = open.getSingleMetric(name);
     if (metric) text.registerMetric(metric);
   }
+  const described: MetricDescription[] = [];
+  const describe = (
+    type: MetricDescription['type'],
+    { name, labelNames = [] }: { readonly name: string; readonly labelNames?: readonly string[] },
+  ) => described.push({ name, type, labels: labelNames });
   const telemetry: Telemetry = {
-    counter: (options) => inBoth(new Counter({ ...options, registers: [open] })),
-    gauge: (options) => inBoth(new Gauge({ ...options, registers: [open] })),
-    histogram: (options) => inBoth(new Histogram({ ...options, registers: [open] })),
+    described,
+    counter: (options) => {
+      describe('counter', options);
+      return inBoth(new Counter({ ...options, registers: [open] }));
+    },
+    gauge: (options) => {
+      describe('gauge', options);
+      return inBoth(new Gauge({ ...options, registers: [open] }));
+    },
+    histogram: (options) => {
+      describe('histogram', options);
+      return inBoth(new Histogram({ ...options, registers: [open] }));
+    },
     async expose(accept) {
       const registry = accept?.includes(OPEN_METRICS) ? open : text;
       return { contentType: registry.contentType, body: await registry.metrics() };
