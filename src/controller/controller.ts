@@ -11,6 +11,7 @@ import type { TrainerOptions } from './job.ts';
 import { type Elector, leaseIn, startElector } from './lease.ts';
 import type { ControllerMetrics } from './metrics.ts';
 import { Reconciler } from './reconcile.ts';
+import type { Recorded } from './retention.ts';
 import { type QueueFigures, startQueue, type WorkQueue } from './workqueue.ts';
 
 /** How to run for the lease. */
@@ -35,6 +36,8 @@ export interface ControllerOptions {
   readonly kueue?: boolean;
   /** From the record of a trial to the delete of its Job. */
   readonly deleteDelayMs: number;
+  /** Told at each turn what is recorded of a Sweep, and when the Sweep is gone. */
+  readonly onRecorded?: ((sweepUID: string, recorded: Recorded | undefined) => void) | undefined;
   /** Absent: it leads without asking; nobody else may run beside it. */
   readonly lease?: LeaseOptions | undefined;
   readonly log: Log;
@@ -159,6 +162,7 @@ class RunningController implements Controller {
 
   async #lead(): Promise<void> {
     const { namespaces, trainer, kueue, deleteDelayMs, log, metrics, timers, random, wallClock, open } = this.#options;
+    const { onRecorded } = this.#options;
     if (this.#stopping.signal.aborted) return;
     log.info('leading');
     const cluster = this.#cluster;
@@ -167,7 +171,10 @@ class RunningController implements Controller {
       ...(timers && { timers }),
       ...(random && { random }),
       onChange: (uid, isSpec) => (isSpec ? this.#queue?.addNow(uid) : this.#queue?.add(uid)),
-      onGone: ({ metadata }) => metrics.sweepGone(metadata.namespace, metadata.name),
+      onGone: ({ metadata }) => {
+        metrics.sweepGone(metadata.namespace, metadata.name);
+        onRecorded?.(metadata.uid, undefined);
+      },
       onProblem: ({ plural, namespace, error, waitMs }) => log.warn('watch', { plural, namespace, error, waitMs }),
     });
     this.#caches = caches;
@@ -176,7 +183,7 @@ class RunningController implements Controller {
     log.info('listed', { sweeps: caches.sweeps.size });
     const times = { timers: this.#timers, ...(wallClock && { wallClock }) };
     const events = openEvents(cluster, { log, ...times });
-    const settings = { trainer, deleteDelayMs, ...(kueue !== undefined && { kueue }) };
+    const settings = { trainer, deleteDelayMs, onRecorded, ...(kueue !== undefined && { kueue }) };
     const reconciler = new Reconciler({ cluster, caches, log, metrics, events, ...settings, ...times });
     const queue = startQueue({
       turn: (uid) => reconciler.turn(uid),

@@ -42,6 +42,8 @@ export interface NatsFlags {
   readonly replicas: number;
   /** Without the callout: the Secret that trials share. */
   readonly trainerSecret: string | undefined;
+  /** Between the two looks that a Sweep must be absent from before what it left there is deleted. */
+  readonly purgeDelayMs: number;
 }
 
 const OPTIONS = {
@@ -65,6 +67,7 @@ const OPTIONS = {
   'nats-ca-file': text,
   'nats-callout-file': text,
   'nats-replicas': preset('1'),
+  'nats-purge-delay-seconds': preset('600'),
   'trainer-nats-secret': text,
   host: preset('0.0.0.0'),
   port: preset('9090'),
@@ -116,7 +119,9 @@ const NATS_DETAILS = [
 ] as const;
 
 function natsOf(
-  values: { [flag in (typeof NATS_DETAILS)[number] | 'nats-url']?: string | undefined } & { 'nats-replicas': string },
+  values: { [flag in (typeof NATS_DETAILS)[number] | 'nats-url']?: string | undefined } & {
+    [flag in 'nats-replicas' | 'nats-purge-delay-seconds']: string;
+  },
 ): NatsFlags | undefined {
   const url = values['nats-url'];
   if (url === undefined) {
@@ -133,7 +138,8 @@ function natsOf(
   }
   const replicas = numberFlag('nats-replicas', values['nats-replicas']);
   const [user, passwordFile, caFile] = [values['nats-user'], values['nats-password-file'], values['nats-ca-file']];
-  return { url, user, passwordFile, caFile, calloutFile, replicas, trainerSecret };
+  const purgeDelayMs = 1000 * numberFlag('nats-purge-delay-seconds', values['nats-purge-delay-seconds']);
+  return { url, user, passwordFile, caFile, calloutFile, replicas, trainerSecret, purgeDelayMs };
 }
 
 /** `{"cpu": "1", "memory": "2Gi"}`. */

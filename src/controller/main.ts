@@ -11,6 +11,8 @@ import { InvalidConfigError } from '../sweep/errors.ts';
 import { type Controller, type LeaseOptions, startController } from './controller.ts';
 import { type Flags, parseFlags } from './flags.ts';
 import { openControllerMetrics } from './metrics.ts';
+import { startNats } from './nats.ts';
+import { openNatsMetrics } from './nats-metrics.ts';
 
 const log = openLog((line) => process.stdout.write(line));
 /** For requests in flight, after SIGTERM. */
@@ -34,19 +36,36 @@ async function main(): Promise<void> {
   await ops.listen({ host: flags.host, port: flags.port });
   log.info('started', { version: VERSION, namespaces: namespaces ?? '*', lease: flags.leaderElect });
 
+  const wire = openWire();
+  const metrics = openControllerMetrics(telemetry, {
+    figures: () => controller?.queueFigures() ?? IDLE,
+    leads: () => controller?.leads ?? false,
+    leaseName: flags.leaseName,
+  });
+  const nats =
+    flags.nats &&
+    startNats({
+      ...{ flags: flags.nats, wire, namespaces, log },
+      serviceAccountName: flags.trainer.serviceAccountName,
+      leads: () => controller?.leads ?? false,
+      metrics: openNatsMetrics(telemetry),
+      onRequest: metrics.onRequest,
+    });
   controller = startController({
-    wire: openWire(),
+    wire,
     namespaces,
-    trainer: flags.trainer,
+    trainer: {
+      ...flags.trainer,
+      get nats() {
+        return nats?.trainer;
+      },
+    },
+    onRecorded: nats && ((uid, recorded) => nats.recorded(uid, recorded)),
     kueue: flags.kueue,
     deleteDelayMs: flags.deleteDelayMs,
     lease: flags.leaderElect ? leaseOptions(flags, own) : undefined,
     log,
-    metrics: openControllerMetrics(telemetry, {
-      figures: () => controller?.queueFigures() ?? IDLE,
-      leads: () => controller?.leads ?? false,
-      leaseName: flags.leaseName,
-    }),
+    metrics,
   });
   const running = controller;
   process.once('SIGTERM', () => void stop());
@@ -55,6 +74,7 @@ async function main(): Promise<void> {
   async function stop(): Promise<void> {
     log.info('stopping');
     const isDrained = await running.stop(DRAIN_MS);
+    await nats?.stop();
     await ops.close();
     log.info('stopped', { drained: isDrained });
     process.exit(0);

@@ -57,6 +57,7 @@ export class Reconciler {
     const { sinceSeen } = memory.facts;
     const { deleteDelayMs } = this.#deps;
     const snapshot = memory.sweep.snapshot(sweep, read, { sinceSeen, deleteDelayMs });
+    this.#deps.onRecorded?.(uid, { selection: sweep.sweep.spec.selection, records: snapshot.records });
     for (const seconds of beginnings(memory.pending, snapshot, read)) this.#deps.metrics.trials.started(seconds);
 
     // 2. Decide: pure, the same answer any number of times.

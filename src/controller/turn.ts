@@ -8,6 +8,7 @@ import type { ClusterSweep } from './cluster-sweep.ts';
 import type { EventRecorder } from './events.ts';
 import type { TrainerOptions } from './job.ts';
 import type { ControllerMetrics } from './metrics.ts';
+import type { Recorded } from './retention.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { TurnMemory } from './turn-memory.ts';
 
@@ -22,6 +23,8 @@ export interface ReconcilerDeps {
   readonly kueue?: boolean;
   /** From the record of a trial to the delete of its Job: nobody's delayed request may find the name free (reliability.md, 4). */
   readonly deleteDelayMs: number;
+  /** Told at each turn what is recorded of a Sweep. */
+  readonly onRecorded?: ((sweepUID: string, recorded: Recorded) => void) | undefined;
   readonly timers?: Timers;
   /** Wall clock, for the times that people read. */
   readonly wallClock?: () => Date;

@@ -41,6 +41,7 @@ test('NATS is a url, and who we are there', () => {
     calloutFile: '/c',
     replicas: 1,
     trainerSecret: undefined,
+    purgeDelayMs: 600_000,
   });
 });
 
