@@ -1,8 +1,8 @@
-{{/* The release's name with the chart's in it. */}}
+{{/* The release's name with the chart's in it; short enough for the name of a Service, at most 63, that ends in -dashboard-metrics. */}}
 {{- define "cnn-sweep.fullname" -}}
 {{- $release := .Release.Name | replace "." "-" -}}
 {{- $name := contains "cnn-sweep" $release | ternary $release (printf "%s-cnn-sweep" $release) -}}
-{{- $name | trunc 50 | trimSuffix "-" -}}
+{{- $name | trunc 45 | trimSuffix "-" -}}
 {{- end }}
 
 {{/* Name of a component's objects: <fullname>-controller. */}}
@@ -30,7 +30,7 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
 {{- end }}
 
-{{/* ServiceAccount of controller or test. */}}
+{{/* ServiceAccount of a component. */}}
 {{- define "cnn-sweep.serviceAccount" -}}
 {{ .values.serviceAccount.name | default (include "cnn-sweep.name" .) }}
 {{- end }}

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { at, listAt, podsOf, type Rendered, render, SKIP, type Values } from './helm.ts';
+import { at, containersOf, listAt, podsOf, type Rendered, render, SKIP, type Values } from './helm.ts';
 
 /** What is wrong with the objects, in words. */
 type Check = (objects: readonly Rendered[]) => readonly string[];
@@ -9,7 +9,7 @@ type Check = (objects: readonly Rendered[]) => readonly string[];
 function eachContainer(wrong: (container: unknown, pod: unknown) => boolean): Check {
   return (objects) =>
     podsOf(objects)
-      .filter(({ pod }) => listAt(pod, 'containers').some((container) => wrong(container, pod)))
+      .filter(({ pod }) => containersOf(pod).some((container) => wrong(container, pod)))
       .map(({ name }) => name);
 }
 
@@ -23,7 +23,8 @@ function eachRule(wrong: (rule: unknown) => boolean): Check {
 
 const isSubset = (some: unknown, all: unknown) =>
   Object.entries((some ?? {}) as object).every(([key, value]) => at(all, key) === value);
-const isLong = (object: Rendered) => object.kind === 'Deployment';
+const isLong = (object: Rendered) => object.kind === 'Deployment' || object.kind === 'StatefulSet';
+const VOLUMES = ['emptyDir', 'configMap', 'secret', 'projected', 'persistentVolumeClaim'];
 const has = (rule: unknown, field: string, ...words: string[]) =>
   listAt(rule, field).some((each) => words.includes(String(each)));
 const portsOf = (pod: unknown) => listAt(pod, 'containers').flatMap((each) => listAt(each, 'ports'));
@@ -55,7 +56,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   'nothing of the host is shared': eachContainer(
     (_, pod) =>
       ['hostNetwork', 'hostPID', 'hostIPC'].some((key) => at(pod, key) !== undefined) ||
-      listAt(pod, 'volumes').some((each) => at(each, 'emptyDir') === undefined),
+      listAt(pod, 'volumes').some((each) => !VOLUMES.some((kind) => at(each, kind) !== undefined)),
   ),
   'CPU and memory are requested and limited': eachContainer((each) =>
     ['requests', 'limits'].some(
@@ -90,7 +91,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
       .filter(
         ({ kind, metadata }) =>
           /^(Service|PodDisruptionBudget)$/.test(kind) ||
-          /-(controller|test)$/.test(`${kind === 'NetworkPolicy' && metadata.name}`),
+          /-(controller|dashboard|nats|test)$/.test(`${kind === 'NetworkPolicy' && metadata.name}`),
       )
       .filter((each) => {
         const selector =
@@ -157,6 +158,16 @@ const VALUES: Readonly<Record<string, Values>> = {
     kueue: { enabled: true },
     tests: { sweep: true },
   },
+  'two dashboards behind a proxy and an Ingress, which forward what browsers tell': {
+    dashboard: {
+      replicas: 2,
+      auth: { mode: 'proxy' },
+      tls: { existingSecret: 'page-tls' },
+      ingress: { enabled: true, host: 'sweeps.test' },
+      faro: { forwardUrl: 'https://alloy.test/collect', existingSecret: 'alloy' },
+    },
+    networkPolicy: { ingressFrom: [{ podSelector: {} }] },
+  },
 };
 
 suite('what is checked of every cluster’s manifests', { skip: SKIP }, async () => {
@@ -203,6 +214,7 @@ function spoil(objects: readonly Rendered[]): Rendered[] {
     const metadata = { name: object.metadata.name };
     switch (object.kind) {
       case 'Deployment':
+      case 'StatefulSet':
         return { ...object, metadata, spec: { replicas: 2, template: { metadata: { labels: {} }, spec: pod } } };
       case 'Pod':
         return { ...object, metadata, spec: pod };
