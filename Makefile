@@ -1,6 +1,8 @@
 # The front door. Each target installs what it needs and calls an npm script; all logic is there.
 SWEEP ?= k8s/samples/quick.yaml
 installed := node_modules/.package-lock.json
+page := dist/page/index.html
+page_sources := $(shell find src/dashboard/page src/report src/sweep -type f) src/dashboard/api.ts
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check bench bench-cluster native cluster generate clean
@@ -9,10 +11,10 @@ help: ## say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 15
 	@echo 'SWEEP=file make run: another sweep than $(SWEEP)'
 
-run: $(installed) ## train the quick sweep on real CIFAR-10 and name the best model that does not overfit
+run: $(page) ## train the quick sweep on real CIFAR-10 and name the best model that does not overfit
 	@bin/cnn-sweep run '$(SWEEP)'
 
-test: $(installed) ## run the tests; as root on Debian it installs the browser and the terminal that some need
+test: $(page) ## run the tests; as root on Debian it installs the browser and the terminal that some need
 	@npm run --silent test:tools
 	@npm run --silent test
 
@@ -38,7 +40,11 @@ generate: $(installed) ## write again what is generated: CRDs, reference pages, 
 	@npm run --silent generate
 
 clean: ## remove what was installed and built here; runs and the cache of data sets stay
-	rm -rf node_modules
+	rm -rf node_modules dist
+
+$(page): $(installed) $(page_sources) package.json
+	@npm run --silent page
+	@touch $@
 
 $(installed): package.json package-lock.json
 	@echo 'installing packages, once'

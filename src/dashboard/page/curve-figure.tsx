@@ -1,0 +1,194 @@
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { NARROW, type Quantity } from '../../report/charts/curves.ts';
+import { X_SCALES, type XScale } from './address.ts';
+import { resolveColour } from './colour.ts';
+import { usePage } from './context.ts';
+import { type CurveCanvas, type Hovered, openCurveCanvas } from './curve-canvas.ts';
+import { type CurvesChart, curvesSheet, curvesTable, describePoint, lineColour } from './curves.ts';
+import { ChartTable, Exports } from './figure.tsx';
+import type { Ref } from './measure.ts';
+import { useWidth } from './measure.ts';
+import { buildPicture } from './picture.ts';
+
+interface CurveFigureProps {
+  readonly chart: CurvesChart;
+  /** Of the picture. */
+  readonly title: string;
+  readonly fileName: string;
+  readonly onPick: (trial: number) => void;
+  /** Arrow keys: the trial before or behind in rank. */
+  readonly onStep?: (by: number) => void;
+}
+
+/** The learning curves with their controls, the table of their figures and what can be taken away. */
+export function CurveFigure({ chart, title, fileName, onPick, onStep }: CurveFigureProps) {
+  const { address, theme } = usePage();
+  const { quantity, x } = address;
+  const place: Ref<HTMLDivElement> = useRef<HTMLDivElement | null>(null);
+  const canvas: Ref<CurveCanvas> = useRef<CurveCanvas | null>(null);
+  const width = useWidth(place);
+  const height = width < NARROW ? 340 : Math.min(560, Math.max(400, Math.round(0.55 * width)));
+  const [hovered, setHovered] = useState<Hovered | null>(null);
+  const pick = useRef(onPick);
+  pick.current = onPick;
+
+  useEffect(() => {
+    if (!place.current || width === 0) return;
+    if (canvas.current) canvas.current.resize(width, height);
+    else {
+      canvas.current = openCurveCanvas(
+        place.current,
+        { chart, quantity, x },
+        { width, height },
+        {
+          hovered: setHovered,
+          picked: (trial) => pick.current(trial),
+        },
+      );
+    }
+  }, [width, height]);
+  useEffect(() => canvas.current?.show({ chart, quantity, x }), [chart, quantity, x, theme]);
+  useEffect(
+    () => () => {
+      canvas.current?.close();
+      canvas.current = null;
+    },
+    [],
+  );
+
+  const picture = () =>
+    canvas.current
+      ? buildPicture(canvas.current.canvas, { title, sentence: chart.sentence, legend: legendOf(chart) })
+      : undefined;
+  return (
+    <figure>
+      {/* biome-ignore lint/a11y/useSemanticElements: a fieldset is for forms */}
+      <div
+        class="focusable"
+        role="group"
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: arrow keys choose the trial
+        tabIndex={0}
+        aria-label="Learning curves; the arrow keys choose the trial"
+        onKeyDown={(event) => {
+          const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+          if (by === undefined || !onStep || event.ctrlKey || event.metaKey || event.altKey) return;
+          event.preventDefault();
+          onStep(by);
+        }}
+      >
+        <div class="curve-chart" role="img" aria-label={chart.sentence} style={{ height: `${height}px` }} ref={place}>
+          {hovered && <Tip hovered={hovered} quantity={quantity} x={x} width={width} selected={chart.selected} />}
+        </div>
+      </div>
+      <figcaption>{chart.sentence}</figcaption>
+      <Exports name={fileName} sheet={() => curvesSheet(chart, quantity)} picture={picture} />
+      <ChartTable table={() => curvesTable(chart, quantity)} />
+    </figure>
+  );
+}
+
+interface TipProps {
+  readonly hovered: Hovered;
+  readonly quantity: Quantity;
+  readonly x: XScale;
+  readonly width: number;
+  readonly selected: number | null;
+}
+
+function Tip({ hovered: { lines, at, left, top }, quantity, x, width, selected }: TipProps) {
+  const [name, ...figures] = describePoint(lines, at, quantity, x);
+  const colour = resolveColour(lineColour(lines, selected));
+  const isRight = left > width / 2;
+  return (
+    <>
+      <span class="tip-point" style={{ left: `${left}px`, top: `${top}px`, background: colour }} />
+      <div
+        class={`tip ${isRight ? 'left' : 'right'}`}
+        style={{ left: `${left}px`, top: `${Math.max(0, top - 20)}px`, borderColor: colour }}
+      >
+        <strong>{name}</strong>
+        {figures.map((figure) => (
+          <span key={figure}>{figure}</span>
+        ))}
+      </div>
+    </>
+  );
+}
+
+function legendOf(chart: CurvesChart) {
+  return [
+    ...chart.lines
+      .filter(({ isStrong }) => isStrong)
+      .toReversed()
+      .map((lines) => ({ colour: lineColour(lines, chart.selected), text: lines.name })),
+    { colour: 'var(--ink)', text: 'validation' },
+    { colour: 'var(--ink)', text: 'training', isDashed: true },
+  ];
+}
+
+const X_WORDS: Record<XScale, string> = { epoch: 'Epochs', images: 'Images', time: 'Time' };
+
+/** Loss or accuracy, over what, smoothed or not; and what the lines mean. */
+export function CurveControls({ running = false }: { readonly running?: boolean }) {
+  const { address, go } = usePage();
+  const choices = useMemo(() => ['loss', 'accuracy'] as const, []);
+  return (
+    <div class="tools">
+      <fieldset class="choice">
+        <legend>Figure</legend>
+        {choices.map((quantity) => (
+          <label key={quantity}>
+            <input
+              type="radio"
+              name="quantity"
+              checked={address.quantity === quantity}
+              onChange={() => go({ quantity })}
+            />
+            {quantity === 'loss' ? 'Loss' : 'Accuracy'}
+          </label>
+        ))}
+      </fieldset>
+      <label>
+        Over{' '}
+        <select
+          value={address.x}
+          onChange={({ currentTarget }) => go({ x: X_SCALES.find((x) => x === currentTarget.value) ?? 'epoch' })}
+        >
+          {X_SCALES.map((x) => (
+            <option key={x} value={x}>
+              {X_WORDS[x]}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label class="check">
+        <input
+          type="checkbox"
+          checked={address.smooth}
+          onChange={({ currentTarget }) => go({ smooth: currentTarget.checked })}
+        />
+        Smooth (median of 3)
+      </label>
+      <p class="key">
+        <span class="item">
+          <span class="solid" />
+          validation
+        </span>
+        <span class="item">
+          <span class="dashed" />
+          training
+        </span>
+        {running && address.quantity === 'loss' && (
+          <span class="item">
+            <span class="dotted" />
+            during training
+          </span>
+        )}
+        <span class="item">
+          <span class="shade" />
+          gap of the selected trial
+        </span>
+      </p>
+    </div>
+  );
+}

@@ -1,0 +1,75 @@
+import { useEffect, useState } from 'preact/hooks';
+import { ApiError, type Client } from './client.ts';
+
+export interface Whoami {
+  /** Empty where nobody has to say. */
+  readonly user: string;
+  readonly isLoginNeeded: boolean;
+  readonly canLogOut: boolean;
+  logOut(): void;
+}
+
+interface Answer {
+  readonly mode: string;
+  readonly user: string;
+}
+
+/** Relative to the page, as everything. */
+const post = (path: string, body?: unknown) =>
+  fetch(new URL(path, document.baseURI), {
+    method: 'POST',
+    ...(body !== undefined && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+  });
+
+export function useWhoami(client: Client): Whoami {
+  const [answer, setAnswer] = useState<Answer>({ mode: '', user: '' });
+  const [isLoginNeeded, setLoginNeeded] = useState(false);
+  useEffect(() => {
+    client.get<Answer>('whoami', 'whoami').then(setAnswer, (error: unknown) => {
+      if (error instanceof ApiError && error.status === 401) setLoginNeeded(true);
+    });
+  }, [client]);
+  return {
+    user: answer.mode === 'loopback' ? '' : answer.user,
+    isLoginNeeded,
+    canLogOut: answer.mode === 'token' && answer.user !== '',
+    logOut: () => void post('logout').finally(() => location.reload()),
+  };
+}
+
+/** Trades a token for a cookie that no script can read. */
+export function Login() {
+  const [failure, setFailure] = useState('');
+  const logIn = async (token: string) => {
+    const response = await post('login', { token }).catch(() => undefined);
+    if (response?.ok) return location.reload();
+    setFailure(
+      response?.status === 401 ? 'The token is not, or no longer, good.' : 'The server did not answer: try again.',
+    );
+  };
+  return (
+    <main id="main">
+      <h1 class="plain">Log in</h1>
+      <section class="login">
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            logIn(String(new FormData(event.currentTarget).get('token') ?? '').trim());
+          }}
+        >
+          <label for="token">A token of Kubernetes for the audience cnn-sweep</label>
+          <input id="token" name="token" type="password" autocomplete="off" required />
+          <button type="submit">Log in</button>
+          <p class="problem" role="alert">
+            {failure}
+          </p>
+        </form>
+        <h2>Where it comes from</h2>
+        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard */}
+        <pre tabIndex={0}>
+          <code>kubectl create token SERVICE-ACCOUNT --audience cnn-sweep --duration 8h</code>
+        </pre>
+      </section>
+    </main>
+  );
+}

@@ -1,0 +1,354 @@
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { GLYPHS } from '../../report/charts/marks.ts';
+import { formatCount, plural } from '../../report/format.ts';
+import type { TrialRow } from '../api.ts';
+import { usePage } from './context.ts';
+import { Exports } from './figure.tsx';
+import { Link } from './link.tsx';
+import type { Ref } from './measure.ts';
+import { openVariable, useSource } from './source.ts';
+import type { SweepPageData } from './sweep-data.ts';
+import { type Column, columnsOf, compareBy, trialsSheet } from './table-columns.ts';
+import { FINDING_CHOICES, PHASE_CHOICES, statusOf } from './trial-words.ts';
+import { openTrialsList, PAGE, type TrialsPage } from './trials-list.ts';
+
+const FIRST_SORT = 'validationLoss';
+/** Of one row, in pixels: rows of one height need no measuring. */
+const ROW = 44;
+const OVERSCAN = 8;
+const REFRESH_MS = 3000;
+const NOTHING: TrialsPage = { rows: [], total: null, error: null };
+
+/** The table of trials: the server sorts and filters; with a brush, which only the page knows, the page does. */
+export function TrialsView({ data }: { readonly data: SweepPageData }) {
+  const { address, go } = usePage();
+  const { state, brushed } = data;
+  const columns = useMemo(() => columnsOf(state.detail), [state.detail.axes]);
+  const isBrushed = address.brush.size > 0;
+  const listed = useListed(data, isBrushed);
+  const local = useMemo(
+    () => (isBrushed ? filterHere(data, address, columns) : null),
+    [isBrushed, data.rows, address, columns],
+  );
+  const rows = local ?? listed.page.rows.map((row) => state.rows.get(row.trial) ?? row);
+  const total = local?.length ?? listed.page.total;
+  const isFiltered = address.finding !== null || address.phase !== null || address.q !== '';
+  return (
+    <section aria-labelledby="trials-title">
+      <h2 id="trials-title">Trials</h2>
+      <Filters />
+      <p class="count" role="status">
+        {total === null ? 'Reading …' : plural(total, 'trial')}
+        {isBrushed ? ` within the brushes (${formatCount(brushed)} without the filters)` : isFiltered ? ' match' : ''}
+        {listed.isOld && !isBrushed && (
+          <button type="button" onClick={listed.refresh}>
+            Rows have changed: sort again
+          </button>
+        )}
+        {listed.page.error && <span class="problem"> {listed.page.error.message}</span>}
+      </p>
+      {total === 0 ? (
+        <p class="empty">
+          No trial matches.{' '}
+          <button type="button" onClick={() => go({ finding: null, phase: null, q: '', brush: new Map() })}>
+            Show all
+          </button>
+        </p>
+      ) : (
+        <VirtualTable columns={columns} rows={rows} total={total ?? 0} data={data} onWant={listed.want} />
+      )}
+      <Exports name={`${state.detail.name}-trials`} sheet={() => trialsSheet(columns, rows)} />
+    </section>
+  );
+}
+
+const IDLE = openVariable(NOTHING);
+
+/** The server's list for the address, read again when rows change: by itself as long as it is one page. */
+function useListed({ state }: SweepPageData, isBrushed: boolean) {
+  const { address, client } = usePage();
+  const { sweep, finding, phase, q } = address;
+  const sort = address.sort ?? FIRST_SORT;
+  const list = useMemo(
+    () => (sweep === null || isBrushed ? null : openTrialsList(client, sweep, { sort, finding, phase, q })),
+    [client, sweep, sort, finding, phase, q, isBrushed],
+  );
+  useEffect(() => () => list?.close(), [list]);
+  const page = useSource<TrialsPage>(list ?? IDLE);
+  const [isOld, setOld] = useState(false);
+  const seen = useRef(state.rows);
+  useEffect(() => {
+    if (seen.current === state.rows) return;
+    seen.current = state.rows;
+    if (page.total === null) return;
+    if (page.total > PAGE) return setOld(true);
+    const timer = setTimeout(() => list?.refresh(), REFRESH_MS);
+    return () => clearTimeout(timer);
+  }, [state.rows, list]);
+  return {
+    page,
+    isOld,
+    want: (count: number) => list?.want(count),
+    refresh: () => {
+      setOld(false);
+      list?.refresh();
+    },
+  };
+}
+
+function filterHere(
+  { rows }: SweepPageData,
+  {
+    sort,
+    finding,
+    phase,
+    q,
+  }: {
+    readonly sort: string | null;
+    readonly finding: string | null;
+    readonly phase: string | null;
+    readonly q: string;
+  },
+  columns: readonly Column[],
+): TrialRow[] {
+  const query = q.toLowerCase();
+  return rows
+    .filter((row) => finding === null || row.finding === finding)
+    .filter((row) => phase === null || row.phase === phase)
+    .filter((row) => query === '' || `${row.network} ${row.reason}`.toLowerCase().includes(query))
+    .toSorted(compareBy(columns, sort ?? FIRST_SORT));
+}
+
+const TYPING_MS = 250;
+
+function Filters() {
+  const { address, go } = usePage();
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  return (
+    <div class="tools">
+      <label>
+        Find{' '}
+        <input
+          type="search"
+          value={address.q}
+          placeholder="network or reason"
+          onInput={({ currentTarget: { value } }) => {
+            clearTimeout(timer.current);
+            timer.current = setTimeout(() => go({ q: value.trim() }), TYPING_MS);
+          }}
+        />
+      </label>
+      <label>
+        Finding{' '}
+        <select
+          value={address.finding ?? ''}
+          onChange={({ currentTarget }) => go({ finding: currentTarget.value || null })}
+        >
+          <option value="">all</option>
+          {FINDING_CHOICES.map(([value, words]) => (
+            <option key={value} value={value}>
+              {words}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label>
+        Phase{' '}
+        <select
+          value={address.phase ?? ''}
+          onChange={({ currentTarget }) => go({ phase: currentTarget.value || null })}
+        >
+          <option value="">all</option>
+          {PHASE_CHOICES.map(([value, words]) => (
+            <option key={value} value={value}>
+              {words}
+            </option>
+          ))}
+        </select>
+      </label>
+    </div>
+  );
+}
+
+interface VirtualTableProps {
+  readonly columns: readonly Column[];
+  readonly rows: readonly TrialRow[];
+  readonly total: number;
+  readonly data: SweepPageData;
+  readonly onWant: (count: number) => void;
+}
+
+/** Only the rows in sight are in the page; those that were not read yet are blank for a moment. */
+function VirtualTable({ columns, rows, total, data, onWant }: VirtualTableProps) {
+  const { address, go } = usePage();
+  const box: Ref<HTMLElement> = useRef<HTMLElement | null>(null);
+  const [top, setTop] = useState(0);
+  const [height, setHeight] = useState(600);
+  const frame = useRef(0);
+  const sort = address.sort ?? FIRST_SORT;
+  useEffect(() => {
+    const element = box.current;
+    if (!element) return;
+    const observer = new ResizeObserver(() => setHeight(element.clientHeight));
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, []);
+  const first = Math.max(0, Math.floor(top / ROW) - OVERSCAN);
+  const last = Math.min(total, Math.ceil((top + height) / ROW) + OVERSCAN);
+  useEffect(() => onWant(last + PAGE / 2), [last]);
+  const scrolled = () => {
+    cancelAnimationFrame(frame.current);
+    frame.current = requestAnimationFrame(() => setTop(box.current?.scrollTop ?? 0));
+  };
+  const moveTo = (at: number) => {
+    const row = rows[Math.min(rows.length - 1, Math.max(0, at))];
+    if (!row || !box.current) return;
+    go({ trial: row.trial });
+    const place = rows.indexOf(row) * ROW;
+    if (place < box.current.scrollTop) box.current.scrollTop = place;
+    else if (place + 3 * ROW > box.current.scrollTop + height) box.current.scrollTop = place + 3 * ROW - height;
+  };
+  const pressed = (event: KeyboardEvent) => {
+    const at = rows.findIndex(({ trial }) => trial === data.selected);
+    const page = Math.max(1, Math.floor(height / ROW) - 2);
+    const to = {
+      ArrowDown: at + 1,
+      ArrowUp: at - 1,
+      PageDown: at + page,
+      PageUp: at - page,
+      Home: 0,
+      End: rows.length - 1,
+    }[event.key];
+    if (to === undefined || event.ctrlKey || event.metaKey || event.altKey) {
+      if (event.key === 'Enter' && event.target === box.current && data.selected !== null)
+        go({ view: 'trial', trial: data.selected });
+      return;
+    }
+    event.preventDefault();
+    moveTo(to);
+  };
+  return (
+    <section
+      class="scroll trials"
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
+      tabIndex={0}
+      aria-label="Trials; the arrow keys choose one, Enter opens it"
+      ref={box}
+      onScroll={scrolled}
+      onKeyDown={pressed}
+    >
+      <table aria-rowcount={total + 1} style={{ width: `${columns.reduce((sum, { width }) => sum + width, 0)}ch` }}>
+        <colgroup>
+          {columns.map(({ key, width }) => (
+            <col key={key} style={{ width: `${width}ch` }} />
+          ))}
+        </colgroup>
+        <thead>
+          <tr aria-rowindex={1}>
+            {columns.map((column) => (
+              <Header key={column.key} column={column} sort={sort} />
+            ))}
+          </tr>
+        </thead>
+        {first > 0 && <Spacer height={first * ROW} columns={columns.length} />}
+        <tbody>
+          {Array.from({ length: Math.max(0, last - first) }, (_, offset) => {
+            const at = first + offset;
+            const row = rows[at];
+            return (
+              <Row
+                key={row?.trial ?? `blank-${at}`}
+                row={row}
+                at={at}
+                columns={columns}
+                isSelected={row?.trial === data.selected}
+              />
+            );
+          })}
+        </tbody>
+        {last < total && <Spacer height={(total - last) * ROW} columns={columns.length} />}
+      </table>
+    </section>
+  );
+}
+
+function Header({ column, sort }: { readonly column: Column; readonly sort: string }) {
+  const { go } = usePage();
+  const isSorted = sort.replace(/^-/, '') === column.key;
+  const descending = sort.startsWith('-');
+  return (
+    <th
+      scope="col"
+      class={column.isNumber ? 'number' : undefined}
+      aria-sort={isSorted ? (descending ? 'descending' : 'ascending') : undefined}
+    >
+      <button type="button" onClick={() => go({ sort: isSorted && !descending ? `-${column.key}` : column.key })}>
+        {column.title}
+      </button>
+    </th>
+  );
+}
+
+function Spacer({ height, columns }: { readonly height: number; readonly columns: number }) {
+  return (
+    <tbody class="spacer" aria-hidden="true">
+      <tr>
+        <td colSpan={columns} style={{ height: `${height}px` }} />
+      </tr>
+    </tbody>
+  );
+}
+
+interface RowProps {
+  readonly row: TrialRow | undefined;
+  readonly at: number;
+  readonly columns: readonly Column[];
+  readonly isSelected: boolean;
+}
+
+function Row({ row, at, columns, isSelected }: RowProps) {
+  const { go } = usePage();
+  if (!row) {
+    return (
+      <tr aria-rowindex={at + 2}>
+        <td colSpan={columns.length} class="blank">
+          …
+        </td>
+      </tr>
+    );
+  }
+  return (
+    <tr aria-rowindex={at + 2} aria-current={isSelected ? 'true' : undefined} onClick={() => go({ trial: row.trial })}>
+      {columns.map((column) => (
+        <Cell key={column.key} column={column} row={row} />
+      ))}
+    </tr>
+  );
+}
+
+function Cell({ column, row }: { readonly column: Column; readonly row: TrialRow }) {
+  const text = column.text(row);
+  if (column.key === 'network') {
+    return (
+      <th scope="row" title={text}>
+        <Link to={{ view: 'trial', trial: row.trial }}>{text}</Link>
+      </th>
+    );
+  }
+  if (column.key === 'finding') {
+    const status = statusOf(row);
+    return (
+      <td>
+        <span class={`glyph ${status}`} aria-hidden="true">
+          {GLYPHS[status]}
+        </span>{' '}
+        {text}
+      </td>
+    );
+  }
+  return (
+    <td class={column.isNumber ? 'number' : undefined} title={column.key === 'reason' ? text : undefined}>
+      {text}
+    </td>
+  );
+}
