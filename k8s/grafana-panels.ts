@@ -245,7 +245,7 @@ const PIPELINE: readonly PanelPlan[] = [
   },
   {
     title: 'Connections made anew',
-    description: 'To NATS.',
+    description: 'How often a connection to NATS was lost and came back.',
     kind: 'bars',
     unit: 'short',
     width: 6,

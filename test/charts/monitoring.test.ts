@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { buildRuleGroups } from '../../k8s/alerts.ts';
 import { buildDashboard } from '../../k8s/grafana.ts';
-import { at, find, listAt, type Rendered, type RenderOptions, render, SKIP, type Values } from './helm.ts';
+import { at, find, listAt, type Rendered, type RenderOptions, render, SKIP, sorted, type Values } from './helm.ts';
 
 const MONITORING = [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } } }];
 const NETWORK = { networkPolicy: { scrapeFrom: MONITORING } };
@@ -92,7 +92,7 @@ suite('monitoring in the chart', { skip: SKIP }, () => {
         const isOne = isFound(labels) && ports.some((port) => at(port, 'name') === 'metrics');
         return isOne ? [String(at(labels, 'app.kubernetes.io/component'))] : [];
       });
-      assert.deepEqual(scraped.toSorted(), ['controller', 'dashboard']);
+      assert.deepEqual(sorted(scraped), ['controller', 'dashboard']);
     });
   }
 });
