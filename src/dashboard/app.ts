@@ -7,9 +7,11 @@ import type { Log } from '../shared/log.ts';
 import { VERSION } from '../shared/package.ts';
 import { realTimers, type Timers } from '../shared/timers.ts';
 import type { Access } from './access.ts';
+import { addCollect, type CollectOptions } from './collect.ts';
 import { API, addGate } from './gate.ts';
 import { addLogin } from './login.ts';
 import type { Models } from './models.ts';
+import type { Observer } from './observer.ts';
 import { addPages } from './pages.ts';
 import { problemAnswers } from './problems.ts';
 import { addRoutes } from './routes.ts';
@@ -30,7 +32,16 @@ export interface AppOptions {
   readonly machine: string;
   /** PEM; absent: plain HTTP. With `ca` a client is asked for a certificate, and need not have one. */
   readonly tls?: { readonly cert: string; readonly key: string; readonly ca?: string | undefined } | undefined;
+  /** What pages tell of themselves is taken; absent: it is not. */
+  readonly collect?: Pick<CollectOptions, 'forward'> | undefined;
+  readonly observer?: Observer | undefined;
   readonly timers?: Timers;
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    readonly streams: Streams;
+  }
 }
 
 const TIMEOUT_MS = 15_000;
@@ -39,16 +50,28 @@ const MAX_HEADERS = 16 * 1024;
 
 /** The dashboard's server: the API, its event stream, the page. Never listens: main does. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
-  const { timers = realTimers, access } = options;
+  const { timers = realTimers, access, store, log, observer } = options;
   const app = buildServer(options);
-  app.setErrorHandler(problemAnswers(options.log));
+  app.setErrorHandler(problemAnswers(log));
   // Answers are built by us to their types; Fastify's own serialiser tries each side of "number or null" for every number.
   app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
   await app.register(helmet, { contentSecurityPolicy: policyOf(options.styleHashes), ...HEADERS });
   await app.register(cookie);
   await app.register(swagger, { openapi: { openapi: '3.1.0', info: INFO } });
+  const streams = new Streams({ store, access, timers, onResync: () => observer?.resynced() });
+  app.decorate('streams', streams);
+  if (observer) observeAnswers(app, observer);
   addGate(app, { access, timers });
   addLogin(app, access);
+  if (options.collect) {
+    addCollect(app, {
+      ...options.collect,
+      log,
+      timers,
+      onItem: (kind, result) => observer?.pageItem(kind, result),
+      onVital: (name, value) => observer?.vital(name, value),
+    });
+  }
   await app.register(
     async (api) => {
       api.addHook('onSend', async (_request, reply) => {
@@ -56,12 +79,19 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
         reply.header('vary', 'Authorization, Cookie');
       });
       addRoutes(api, options);
-      new Streams({ store: options.store, access, timers }).addTo(api);
+      streams.addTo(api);
     },
     { prefix: API },
   );
   await addPages(app, options.pageFolder);
   return app;
+}
+
+/** By the pattern of the route: an address is nobody's label. */
+function observeAnswers(app: FastifyInstance, observer: Observer): void {
+  app.addHook('onResponse', async ({ method, routeOptions }, { statusCode, elapsedTime }) => {
+    observer.answered({ route: routeOptions.url ?? 'other', method, status: statusCode, seconds: elapsedTime / 1000 });
+  });
 }
 
 const INFO = {

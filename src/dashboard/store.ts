@@ -157,6 +157,7 @@ export class Store {
     const isStale = state.isStale(measurement);
     if (!state.measure(measurement, position, this.#revision + 1)) return 'duplicate';
     if (!isStale) state.isHeard(measurement);
+    entry.progressAt = this.#now().getTime() / 1000;
     entry.touch(state, this.#next());
     this.#tell();
     return isStale ? 'stale' : 'stored';
@@ -177,6 +178,7 @@ export class Store {
     if (!entry || !state) return;
     const at = endedAt === undefined ? this.#now().toISOString() : endedAt;
     if (!entry.record(state, { ...result, test }, state.endedAt ?? at, this.#next())) return;
+    if (at !== null) entry.progressAt = this.#now().getTime() / 1000;
     this.#judgeSoon();
     this.#tell();
   }

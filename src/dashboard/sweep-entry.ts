@@ -29,6 +29,8 @@ export class SweepEntry {
   readonly changes = new ChangeLog<TrialState>();
   readonly notes: string[] = [];
   staleSince: string | null = null;
+  /** When a measurement or a record came last, in seconds since 1970. */
+  progressAt: number | undefined;
   /** Of its appearance: a sweep of the same name before that was another. */
   readonly bornAt: number;
   /** Of the last change of anything. */
