@@ -1,14 +1,14 @@
-/** Labels and annotations that we set on Jobs, Pods and slices. */
-export const SWEEP_UID_LABEL = 'cnn-sweep.dev/sweep-uid';
-export const SWEEP_LABEL = 'cnn-sweep.dev/sweep';
-export const TRIAL_LABEL = 'cnn-sweep.dev/trial';
-export const ATTEMPT_LABEL = 'cnn-sweep.dev/attempt';
-export const HASH_ANNOTATION = 'cnn-sweep.dev/hyperparameters-hash';
-export const ASSIGNMENT_ANNOTATION = 'cnn-sweep.dev/assignment';
-export const NATS_CA_ANNOTATION = 'cnn-sweep.dev/nats-ca';
+import { SWEEP_LABEL, SWEEP_UID_LABEL } from '../shared/labels.ts';
 
-/** Audience of the token that a trial's Pod presents to NATS. */
-export const CALLOUT_AUDIENCE = 'nats';
+/** Labels and annotations that we set on Jobs, Pods and slices. */
+export {
+  ASSIGNMENT_ANNOTATION,
+  ATTEMPT_LABEL,
+  HASH_ANNOTATION,
+  SWEEP_LABEL,
+  SWEEP_UID_LABEL,
+  TRIAL_LABEL,
+} from '../shared/labels.ts';
 
 /** On everything that the controller makes for a Sweep. */
 export function ownLabels({ name, uid }: { readonly name: string; readonly uid: string }): Record<string, string> {
