@@ -9,6 +9,10 @@ export {
   SWEEP_UID_LABEL,
   TRIAL_LABEL,
 } from '../shared/labels.ts';
+export const NATS_CA_ANNOTATION = 'cnn-sweep.dev/nats-ca';
+
+/** Audience of the token that a trial's Pod presents to NATS. */
+export const CALLOUT_AUDIENCE = 'nats';
 
 /** On everything that the controller makes for a Sweep. */
 export function ownLabels({ name, uid }: { readonly name: string; readonly uid: string }): Record<string, string> {
