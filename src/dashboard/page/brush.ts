@@ -27,7 +27,7 @@ export function dimensionsOf({ axes }: Pick<SweepDetail, 'axes'>): Dimension[] {
     ),
     { name: 'parameterCount', label: 'parameters', of: ({ parameterCount }) => parameterCount },
     { name: 'validationLoss', label: 'validation loss', of: ({ validationLoss }) => validationLoss },
-    { name: 'gap', label: 'gap', of: ({ gap }) => gap },
+    { name: 'gap', label: 'gap, points', of: ({ gap }) => gap },
   ];
 }
 

@@ -167,7 +167,7 @@ export function HeatMapView({ data }: ViewProps) {
         shows={[report, figure, selected, ...Object.values(axes)]}
         table={() => heatMapTable(report, axes, figure)}
         legend={key}
-        height={260}
+        height={190}
       />
     </section>
   );

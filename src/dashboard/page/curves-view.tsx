@@ -1,12 +1,12 @@
 import { useMemo } from 'preact/hooks';
-import { GLYPHS, STATUS_WORDS, STRONG } from '../../report/charts/marks.ts';
-import { plural } from '../../report/format.ts';
+import { STRONG } from '../../report/charts/marks.ts';
+import { capitalised, plural } from '../../report/format.ts';
 import { formatLoss } from '../../sweep/figures.ts';
 import { usePage } from './context.ts';
 import { CurveControls, CurveFigure } from './curve-figure.tsx';
 import { curvesChart, lineColour } from './curves.ts';
 import type { SweepPageData } from './sweep-data.ts';
-import { statusOf, statusWords } from './trial-words.ts';
+import { glyphOf, statusOf, statusWords } from './trial-words.ts';
 import { Alternatives, VerdictPanel } from './verdict-panel.tsx';
 
 /** The landing view of a sweep: all learning curves beside the verdict. */
@@ -57,7 +57,7 @@ function NoCurves({ data: { state } }: { readonly data: SweepPageData }) {
       ? 'The first point appears when a trial has trained its first epoch.'
       : detail.phase === 'Complete' || detail.phase === 'Failed'
         ? 'No measurement of this sweep has reached the dashboard.'
-        : detail.message || 'No trial has started yet.';
+        : capitalised(detail.message) || 'No trial has started yet.';
   return (
     <div class="empty">
       <p>
@@ -108,9 +108,11 @@ function TopTrials({ data, onStep }: { readonly data: SweepPageData; readonly on
                 <span class="loss">{formatLoss(row.validationLoss)}</span>
                 <span class="state">
                   <span class={`glyph ${status}`} aria-hidden="true">
-                    {GLYPHS[status]}
+                    {glyphOf(row)}
                   </span>{' '}
-                  {row.phase === 'Succeeded' ? STATUS_WORDS[status] : statusWords(row)}
+                  {row.phase === 'Running' && row.epochsDone > 0
+                    ? `epoch ${row.epochsDone} of ${row.epochsPlanned}`
+                    : statusWords(row)}
                 </span>
               </button>
             </li>

@@ -223,10 +223,10 @@ function describe(lines: readonly CurveLines[], selected: CurveLines | undefined
   if (lines.length === 0) return 'No trial has a curve yet.';
   const by = { epoch: 'epoch', images: 'images seen', time: 'time' }[x];
   const smoothed = smooth ? ', smoothed by a median of three epochs' : '';
-  const missing = detail.trials.total - lines.length;
+  const missing = lines.length === 1 ? 0 : detail.trials.total - lines.length;
   const without =
     missing > 0 ? ` (${formatCount(missing)} more of the sweep ${missing === 1 ? 'is' : 'are'} not drawn)` : '';
-  const all = `${quantity === 'loss' ? 'Loss' : 'Accuracy'} by ${by}${smoothed}, ${plural(lines.length, 'trial')}${without}.`;
+  const all = `${quantity === 'loss' ? 'Loss' : 'Accuracy'} by ${by}${smoothed}, ${lines.length === 1 ? 'one trial' : plural(lines.length, 'trial')}${without}.`;
   const row = input.selected === null ? undefined : rows.get(input.selected);
   if (!row) return all;
   if (!selected) return `${all} Selected: ${row.network}, which has no curve here.`;

@@ -93,6 +93,8 @@ function bodiesOf(items: TransportItem[]): string[] {
 }
 
 export interface Telemetry {
+  /** Something was thrown that nobody caught. */
+  failed(reason: unknown): void;
   /** @param route without names */
   routeChanged(from: string, to: string): void;
   answered(route: string, milliseconds: number, status: number): void;
@@ -105,7 +107,7 @@ export interface TelemetryOptions {
   readonly route: () => string;
 }
 
-/** Begins to watch the page; from here on errors are told. */
+/** Begins to tell our server. */
 export function startTelemetry({ url, version, route }: TelemetryOptions): Telemetry {
   const { api } = initializeFaro({
     app: { name: 'cnn-sweep', version },
@@ -125,9 +127,9 @@ export function startTelemetry({ url, version, route }: TelemetryOptions): Telem
     transports: [new CollectTransport(url)],
     unpatchedConsole: { ...console },
   });
-  watchErrors(api);
   watchVitals(api);
   return {
+    failed: (reason) => api.pushError(cleaned(reason)),
     routeChanged: (fromRoute, toRoute) => api.pushEvent(EVENT_ROUTE_CHANGE, { fromRoute, toRoute }),
     answered: (name, milliseconds, status) =>
       api.pushMeasurement(
@@ -135,11 +137,6 @@ export function startTelemetry({ url, version, route }: TelemetryOptions): Telem
         { skipDedupe: true, context: { route: name } },
       ),
   };
-}
-
-function watchErrors(api: Faro['api']): void {
-  addEventListener('error', ({ error, message }) => api.pushError(cleaned(error ?? message)));
-  addEventListener('unhandledrejection', ({ reason }) => api.pushError(cleaned(reason)));
 }
 
 function watchVitals(api: Faro['api']): void {

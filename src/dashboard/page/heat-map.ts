@@ -87,7 +87,7 @@ export const figureOf = ({ best }: Cell, figure: CellFigure): number | null =>
   figure === 'loss' ? best.validationLoss : figure === 'accuracy' ? best.validationAccuracy : best.gap;
 
 const CELL = 52;
-const MARGIN = { top: 10, right: 10, bottom: 56 };
+const MARGIN = { top: 10, right: 10, bottom: 30 };
 
 /** Any two axes, faceted by two more: the figure as colour and number, the finding as a symbol. */
 export function heatMapChart(
@@ -163,7 +163,6 @@ export function heatMapChart(
           fill: ink,
           dy: -8,
           text: (cell: Cell) => (cellWidth < 44 ? '' : shortFigure(cell, figure)),
-          fontWeight: 500,
         }),
         plot.text(cells, {
           ...at,

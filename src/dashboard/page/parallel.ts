@@ -74,8 +74,17 @@ function ticksOf(dimension: Dimension, [low, high]: Range, valueAt: (place: numb
   if (low === high) return [];
   return [0, 0.25, 0.5, 0.75, 1].map((place) => ({
     value: valueAt(place),
-    text: formatValue(dimension, valueAt(place)),
+    text: formatTick(dimension, valueAt(place)),
   }));
+}
+
+/** Short: the title says in what. */
+function formatTick({ name }: Dimension, value: number): string {
+  if (name === 'gap') return (100 * value).toFixed(0);
+  if (name !== 'parameterCount') return value.toFixed(2);
+  const rounded = Number(value.toPrecision(2));
+  if (rounded >= 1e6) return `${rounded / 1e6} M`;
+  return rounded >= 1000 ? `${rounded / 1000} k` : String(rounded);
 }
 
 /** As people read it: the axis's own word, `1.077`, `7.9 points`. */

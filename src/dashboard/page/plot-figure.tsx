@@ -1,4 +1,3 @@
-import type * as plotModule from '@observablehq/plot';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { Chart, Plot } from '../../report/charts/marks.ts';
 import type { TableSpecification } from '../../report/charts/tables.ts';
@@ -20,10 +19,10 @@ interface PlotFigureProps {
   readonly height: number;
 }
 
-let loading: Promise<typeof plotModule> | undefined;
+let loading: Promise<Plot> | undefined;
 /** Observable Plot comes when the first chart needs it. */
 function loadPlot(): Promise<Plot> {
-  loading ??= import('@observablehq/plot');
+  loading ??= import('./plot.ts');
   return loading;
 }
 

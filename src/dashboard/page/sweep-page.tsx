@@ -1,16 +1,12 @@
-import { useEffect, useMemo, useRef } from 'preact/hooks';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { plural } from '../../report/format.ts';
 import type { Address, View } from './address.ts';
-import { HeatMapView, TimelineView, TradeoffsView } from './charts-view.tsx';
 import { usePage } from './context.ts';
 import { CurvesView } from './curves-view.tsx';
 import { Link } from './link.tsx';
-import { ParallelView } from './parallel-view.tsx';
 import { type SweepPageData, sweepDataOf } from './sweep-data.ts';
 import type { SweepFeed, SweepView } from './sweep-feed.ts';
 import { ProgressBar } from './sweeps-view.tsx';
-import { TrialView } from './trial-view.tsx';
-import { TrialsView } from './trials-view.tsx';
 import { countEnded, describeProgress, explainVerdict } from './words.ts';
 
 const TABS: readonly (readonly [View, string])[] = [
@@ -90,24 +86,35 @@ function useSweepData({ state, isWhole }: SweepView, { brush, trial }: Address):
   return data;
 }
 
+type LaterViews = typeof import('./later-views.ts');
+let later: LaterViews | undefined;
+
+/** The landing view is here at once; the others come when they are needed, and stay. */
 function ViewOf({ data }: { readonly data: SweepPageData }) {
   const { view } = usePage().address;
-  switch (view) {
-    case 'curves':
-      return <CurvesView data={data} />;
-    case 'trials':
-      return <TrialsView data={data} />;
-    case 'trial':
-      return <TrialView data={data} />;
-    case 'tradeoffs':
-      return <TradeoffsView data={data} />;
-    case 'heatmap':
-      return <HeatMapView data={data} />;
-    case 'parallel':
-      return <ParallelView data={data} />;
-    case 'timeline':
-      return <TimelineView data={data} />;
-  }
+  const [, redraw] = useState(later);
+  const [failure, setFailure] = useState('');
+  useEffect(() => {
+    if (view === 'curves' || later) return;
+    import('./later-views.ts').then(
+      (loaded) => {
+        later = loaded;
+        redraw(loaded);
+      },
+      () => setFailure('This view could not be loaded: reload the page.'),
+    );
+  }, [view]);
+  if (view === 'curves') return <CurvesView data={data} />;
+  if (!later) return <p class="empty tall">{failure || 'Loading …'}</p>;
+  const View = {
+    trials: later.TrialsView,
+    trial: later.TrialView,
+    tradeoffs: later.TradeoffsView,
+    heatmap: later.HeatMapView,
+    parallel: later.ParallelView,
+    timeline: later.TimelineView,
+  }[view];
+  return <View data={data} />;
 }
 
 function Waiting({ view: { error } }: { readonly view: SweepView }) {

@@ -82,11 +82,10 @@ export function timelineChart(
       y: { type: 'band', domain: lanes, padding: 0.18, label: null },
       marks: [
         plot.axisY({ tickSize: 0, label: null, tickFormat: (lane: string) => shorten(lane, longest) }),
-        plot.axisX({
-          ticks: Math.max(2, Math.floor(width / 130)),
+        plot.axisX(ticksBetween(from, to, width), {
           tickSize: 4,
           label: null,
-          tickFormat: (at: number) => formatSeconds((at - from) / 1000),
+          tickFormat: (at: number) => formatClock((at - from) / 1000),
         }),
         plot.text(['time since the first trial began'], { frameAnchor: 'bottom', dy: 38, fill: 'var(--soft)' }),
         plot.barX(bars, {
@@ -147,6 +146,23 @@ export function timelineTable(bars: readonly Bar[]): TableSpecification {
       statusWords(row),
     ]),
   };
+}
+
+const STEPS_SECONDS = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14_400, 43_200, 86_400];
+
+/** Round times since the beginning, about one in 110 pixels. */
+function ticksBetween(from: number, to: number, width: number): number[] {
+  const most = Math.max(2, Math.floor(width / 110));
+  const seconds = (to - from) / 1000;
+  const step = STEPS_SECONDS.find((size) => seconds / size <= most) ?? 86_400 * Math.ceil(seconds / 86_400 / most);
+  return Array.from({ length: Math.floor(seconds / step) + 1 }, (_, at) => from + at * step * 1000);
+}
+
+/** `0`, `30 s`, `2 min`, `1 h 30 min` */
+function formatClock(seconds: number): string {
+  if (seconds === 0) return '0';
+  if (seconds < 60) return `${seconds} s`;
+  return seconds === 60 ? '1 min' : formatSeconds(seconds);
 }
 
 /** A retried trial says so. */

@@ -1,5 +1,4 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
-import { GLYPHS } from '../../report/charts/marks.ts';
 import { formatCount, formatSeconds } from '../../report/format.ts';
 import { formatAccuracy, formatLoss } from '../../sweep/figures.ts';
 import { percent, points } from '../../sweep/finding.ts';
@@ -11,7 +10,7 @@ import { CurveControls, CurveFigure } from './curve-figure.tsx';
 import { curvesChart } from './curves.ts';
 import { Link } from './link.tsx';
 import type { SweepPageData } from './sweep-data.ts';
-import { statusOf, statusWords } from './trial-words.ts';
+import { glyphOf, statusOf, statusWords } from './trial-words.ts';
 
 /** One trial: its curve, the numbers of its finding, its attempts, its log, its model. */
 export function TrialView({ data }: { readonly data: SweepPageData }) {
@@ -79,7 +78,7 @@ export function TrialView({ data }: { readonly data: SweepPageData }) {
         </h2>
         <p class="lead small">
           <span class={`glyph ${statusOf(row)}`} aria-hidden="true">
-            {GLYPHS[statusOf(row)]}
+            {glyphOf(row)}
           </span>{' '}
           {statusWords(row)}
           {row.reason !== '' && `: ${row.reason}`}
@@ -238,8 +237,7 @@ function Attempts({ detail: { attempts } }: { readonly detail: TrialDetail }) {
                 </td>
                 <td class="number">{epochsDone}</td>
                 <td>
-                  {reason || '–'}
-                  {isShown ? ' (its curve is shown)' : ''}
+                  {[reason, isShown ? 'its curve is shown' : ''].filter((words) => words !== '').join('; ') || '–'}
                 </td>
               </tr>
             ))}

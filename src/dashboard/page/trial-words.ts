@@ -1,4 +1,4 @@
-import { STATUS_WORDS, type Status } from '../../report/charts/marks.ts';
+import { GLYPHS, STATUS_WORDS, type Status } from '../../report/charts/marks.ts';
 import type { SweepSummary, TrialPhase, TrialRow } from '../api.ts';
 
 /** A row's status in the report's words: its finding, or why it has none yet. */
@@ -19,6 +19,11 @@ export const PHASE_WORDS: Record<TrialPhase, string> = {
   Failed: 'Failed',
   Stopped: 'Stopped',
 };
+
+/** For the eye, beside the words: what runs has an arrow. */
+export function glyphOf(row: Pick<TrialRow, 'phase' | 'finding' | 'epochsDone'>): string {
+  return row.phase === 'Running' ? '▶' : GLYPHS[statusOf(row)];
+}
 
 /** `Overfit`; of one that is at it `Running, 5 of 15 epochs`. */
 export function statusWords(row: TrialRow): string {

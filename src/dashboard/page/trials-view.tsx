@@ -1,5 +1,4 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { GLYPHS } from '../../report/charts/marks.ts';
 import { formatCount, plural } from '../../report/format.ts';
 import type { TrialRow } from '../api.ts';
 import { usePage } from './context.ts';
@@ -9,7 +8,7 @@ import type { Ref } from './measure.ts';
 import { openVariable, useSource } from './source.ts';
 import type { SweepPageData } from './sweep-data.ts';
 import { type Column, columnsOf, compareBy, trialsSheet } from './table-columns.ts';
-import { FINDING_CHOICES, PHASE_CHOICES, statusOf } from './trial-words.ts';
+import { FINDING_CHOICES, glyphOf, PHASE_CHOICES, statusOf } from './trial-words.ts';
 import { openTrialsList, PAGE, type TrialsPage } from './trials-list.ts';
 
 const FIRST_SORT = 'validationLoss';
@@ -340,7 +339,7 @@ function Cell({ column, row }: { readonly column: Column; readonly row: TrialRow
     return (
       <td>
         <span class={`glyph ${status}`} aria-hidden="true">
-          {GLYPHS[status]}
+          {glyphOf(row)}
         </span>{' '}
         {text}
       </td>

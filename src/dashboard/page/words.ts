@@ -27,7 +27,7 @@ export function countEnded({ trials }: Pick<SweepSummary, 'trials'>): number {
 
 function explainBest(best: Best, verdict: VerdictView, state: SweepState): Explanation {
   const { detail } = state;
-  const loss = `${formatLoss(best.validationLoss)} ± ${formatLoss(best.validationLossStandardError)}`;
+  const loss = `${formatLoss(best.validationLoss)}\u00a0±\u00a0${formatLoss(best.validationLossStandardError)}`;
   return {
     headline: `${best.network} is ${verdict.isFinal ? '' : 'so far '}the best network that does not overfit`,
     sentence:

@@ -1,8 +1,26 @@
 import type * as plot from '@observablehq/plot';
 import type { TrialView } from '../data.ts';
 
-/** Observable Plot as the page has it: a module, or the global of its UMD build. */
-export type Plot = typeof plot;
+/** Of Observable Plot what the charts use, as a page has it: of a module, or of the global of its UMD build. */
+export type Plot = Pick<
+  typeof plot,
+  | 'areaY'
+  | 'axisX'
+  | 'axisY'
+  | 'barX'
+  | 'cell'
+  | 'dot'
+  | 'gridY'
+  | 'lineY'
+  | 'link'
+  | 'plot'
+  | 'pointer'
+  | 'rect'
+  | 'ruleX'
+  | 'ruleY'
+  | 'text'
+  | 'tip'
+>;
 
 /** A chart is data: what to draw, and the sentence that says what it shows. */
 export interface Chart {
