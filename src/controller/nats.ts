@@ -47,7 +47,7 @@ export interface NatsPart {
 /** The Secret may be made after us. */
 const FILES_EVERY_MS = 5_000;
 const IDLE_MS = 1_000;
-/** Streams looked after, and models that cannot win any more. */
+/** Streams looked after, and models that cannot win any more; more often where less than that is waited for. */
 const LOOK_EVERY_MS = 60_000;
 const NOT_YET: BusStatus = { connected: false, reason: 'Unreachable', message: 'its Secret is not there yet' };
 
@@ -112,9 +112,10 @@ class RunningNats implements NatsPart {
     const nats = this.#connect();
     this.#nats = nats;
     const serving = this.#serve(nats);
+    const lookEveryMs = Math.min(LOOK_EVERY_MS, this.#options.flags.purgeDelayMs);
     while (!signal.aborted) {
       if (!(await nats.connected(signal))) break;
-      if (this.#options.leads() && this.#timers.now() - this.#lookedAt >= LOOK_EVERY_MS) await this.#look(nats);
+      if (this.#options.leads() && this.#timers.now() - this.#lookedAt >= lookEveryMs) await this.#look(nats);
       await pause(this.#timers, IDLE_MS, signal);
     }
     await serving;
