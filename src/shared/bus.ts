@@ -69,11 +69,11 @@ export type BusStatus =
 
 /** The log did not take a message, as far as one knows. */
 export class BusError extends SweepError {
-  declare readonly reason: BusReason;
+  override readonly reason: BusReason;
 
-  // biome-ignore lint/complexity/noUselessConstructor: the reason is one of few
   constructor(reason: BusReason, message: string, options?: ErrorOptions) {
     super(reason, message, options);
+    this.reason = reason;
   }
 }
 
@@ -95,7 +95,7 @@ export class InProcessBus implements Bus {
   readonly #log: { readonly subject: string; readonly payload: Uint8Array | string }[] = [];
   readonly #ids = new Set<string>();
   readonly #readers = new Set<() => void>();
-  #isClosed = false;
+  #isClosed: boolean = false;
 
   async publish({ subject, id, payload }: Message): Promise<'stored' | 'duplicate'> {
     if (this.#isClosed) throw new BusError('Closed', 'the bus is closed');

@@ -125,7 +125,7 @@ class Pull implements AsyncIterable<Read> {
   /** Of the last message, as the consumer counts. */
   #delivered = 0;
   #heardMs: number;
-  #isBroken = false;
+  #isBroken: boolean = false;
   #wake: () => void = () => undefined;
 
   constructor(
@@ -190,11 +190,16 @@ class Pull implements AsyncIterable<Read> {
   #take(message: Msg): void {
     this.#heardMs = this.#timers.now();
     const code = message.headers?.code ?? 0;
-    if (code >= 100 && message.data.length === 0 && message.reply?.startsWith('$JS.ACK') !== true)
-      return this.#note(message, code);
+    if (code >= 100 && message.reply?.startsWith('$JS.ACK') !== true) {
+      this.#note(message, code);
+      return;
+    }
     const { position, delivered, pending } = placeOf(message.reply ?? '');
     // Something was lost on the way: begin anew behind what came.
-    if (delivered !== this.#delivered + 1) return this.#break();
+    if (delivered !== this.#delivered + 1) {
+      this.#break();
+      return;
+    }
     this.#delivered = delivered;
     this.#outstanding--;
     this.#queue.push({ kind: 'message', subject: message.subject, payload: message.data, position, pending });
@@ -209,14 +214,15 @@ class Pull implements AsyncIterable<Read> {
       return;
     }
     const isOver = code === 404 || code === 408 || /MaxBytes|Batch Completed/i.test(headers?.description ?? '');
-    if (!isOver) return this.#break();
-    this.#outstanding = Math.max(0, this.#outstanding - Number(headers?.get('Nats-Pending-Messages') || BATCH));
-    this.#wake();
+    if (isOver) {
+      this.#outstanding = Math.max(0, this.#outstanding - Number(headers?.get('Nats-Pending-Messages') || BATCH));
+      this.#wake();
+    } else this.#break();
   }
 
   /** A server that is silent though it promised a sign of life is gone. */
   #watch(): () => void {
-    let cancel = () => undefined as void;
+    let cancel: () => void = () => undefined;
     const look = () => {
       if (this.#outstanding > 0 && this.#timers.now() - this.#heardMs > 3 * HEARTBEAT_MS) return this.#break();
       cancel = this.#timers.after(HEARTBEAT_MS, look);

@@ -33,8 +33,8 @@ export interface NatsOptions {
   readonly url: string;
   /** Shown in the server's list of connections. */
   readonly name: string;
-  /** PEM. If there is one, only TLS with a certificate that it signed is good enough. */
-  readonly ca?: string | undefined;
+  /** PEM, read at each connect. If there is one, only TLS with a certificate that it signed is good enough. */
+  readonly ca?: string | (() => string | Promise<string>) | undefined;
   /** Read at each connect: projected tokens change. */
   readonly credentials?: () => Credentials | Promise<Credentials>;
   /** First part of the subjects of answers, for a server that allows no other. */
@@ -199,8 +199,9 @@ export class Nats {
   }
 
   async #open(): Promise<NatsConnection> {
-    const { url, name, ca, credentials, inboxPrefix } = this.#options;
+    const { url, name, credentials, inboxPrefix } = this.#options;
     const who = await credentials?.();
+    const ca = typeof this.#options.ca === 'function' ? await this.#options.ca() : this.#options.ca;
     const connection = await connect({
       servers: url,
       name,

@@ -10,26 +10,65 @@ import { encodeMeasurement } from '../sweep/measurement.ts';
 import { encodeResult } from '../sweep/result.ts';
 import { failureOf } from './failure.ts';
 import { Session } from './session.ts';
+import { Telemetry } from './telemetry.ts';
 
 const USAGE =
-  'usage: main.ts --assignment FILE --result FILE [--attempt-uid UID] [--model FOLDER] [--native-binding FILE]';
+  'usage: main.ts --assignment FILE --result FILE [--attempt-uid UID] [--model FOLDER] [--native-binding FILE]\n' +
+  '  [--nats-url URL --sweep-uid UID [--nats-ca-file FILE] [--nats-token-file FILE | --nats-user NAME --nats-password-file FILE]]';
+
+let telemetry: Telemetry | undefined;
 
 async function main(): Promise<void> {
   const { assignment: file, result: resultFile, model, ...rest } = parseArguments();
   const assignment = await readAssignment(file, rest['attempt-uid']);
+  telemetry = openTelemetry(rest, assignment);
   const session = new Session({
     cacheFolder: readEnvironment().cacheFolder,
     nativeBinding: rest['native-binding'],
     warn: (line) => process.stderr.write(`${line}\n`),
-    onProgress: () => undefined,
+    onProgress: (progress, milestone) => milestone && telemetry?.progress(progress),
     onHeartbeat: () => undefined,
-    onMeasurement: (measurement) => process.stdout.write(`${encodeMeasurement(measurement)}\n`),
+    onMeasurement: (measurement) => {
+      process.stdout.write(`${encodeMeasurement(measurement)}\n`);
+      telemetry?.measurement(measurement);
+    },
+    onModel: telemetry && ((files) => telemetry?.model(files)),
   });
   const result = encodeResult(await session.run(assignment, model));
   // In place: a Pod's /dev/termination-log is a mount of its own, which a rename cannot replace. And in one breath with the exit
   // code, so that no signal comes between: who has handed over a result has not been stopped.
   writeFileSync(resultFile, result);
   process.exitCode = 0;
+  endTelemetry({ withModel: true });
+}
+
+/** @throws InvalidConfigError if it is not said whose telemetry it is; whether anybody listens is found out later */
+function openTelemetry(
+  flags: Omit<ReturnType<typeof parseArguments>, 'assignment' | 'result' | 'model'>,
+  assignment: Assignment,
+): Telemetry | undefined {
+  const { 'nats-url': url, 'sweep-uid': sweepUID } = flags;
+  if (url === undefined) return undefined;
+  if (sweepUID === undefined) throw new InvalidConfigError(`--nats-url without --sweep-uid; ${USAGE}`);
+  const { trial, attemptUID } = assignment;
+  try {
+    return new Telemetry({
+      address: { sweepUID, trial, attemptUID },
+      url,
+      caFile: flags['nats-ca-file'],
+      tokenFile: flags['nats-token-file'],
+      user: flags['nats-user'],
+      passwordFile: flags['nats-password-file'],
+    });
+  } catch (cause) {
+    throw new InvalidConfigError(`telemetry: ${cause instanceof Error ? cause.message : cause}`, { cause });
+  }
+}
+
+/** What is lost is said, and nothing more comes of it. */
+function endTelemetry(how: { readonly withModel: boolean }): void {
+  const missing = telemetry?.end(how);
+  if (missing !== undefined) process.stderr.write(`${missing}\n`);
 }
 
 /** @param attemptUID replaces the one in the file: who creates a Pod cannot know its UID
@@ -45,7 +84,11 @@ async function readAssignment(file: string, attemptUID: string | undefined): Pro
 
 function parseArguments() {
   const text = { type: 'string' } as const;
-  const options = { assignment: text, result: text, 'attempt-uid': text, model: text, 'native-binding': text };
+  const options = {
+    ...{ assignment: text, result: text, 'attempt-uid': text, model: text, 'native-binding': text },
+    ...{ 'sweep-uid': text, 'nats-url': text, 'nats-ca-file': text },
+    ...{ 'nats-token-file': text, 'nats-user': text, 'nats-password-file': text },
+  };
   try {
     const { values } = parseArgs({ options });
     if (values.assignment && values.result) return { ...values, assignment: values.assignment, result: values.result };
@@ -57,12 +100,16 @@ function parseArguments() {
 
 // The first process of a container is deaf to signals that it does not listen for. Between two steps of the training the event loop
 // turns at least each second, so that this one is heard; an exit code that is set already stays.
-process.on('SIGTERM', () => process.exit(process.exitCode ?? 143));
+process.on('SIGTERM', () => {
+  endTelemetry({ withModel: false });
+  process.exit(process.exitCode ?? 143);
+});
 // The log shows, the result decides: a reader of the log that is gone stops no trial.
 process.stdout.on('error', () => undefined);
 process.stderr.on('error', () => undefined);
 main().catch((error: unknown) => {
   const { exitCode, words } = failureOf(error);
+  endTelemetry({ withModel: false }); // before the last words, which say why
   process.stderr.write(`${words}\n`);
   process.exitCode = exitCode;
 });

@@ -11,9 +11,9 @@ import { Checkpoint } from './checkpoint.ts';
 import type { ImageSet } from './data.ts';
 import { evaluate } from './evaluate.ts';
 import { buildModel } from './model.ts';
-import { saveModel } from './save.ts';
+import { type ModelFiles, modelFiles, saveModel } from './save.ts';
 import { splitTrainingSet } from './split.ts';
-import type { Sequential, Tf } from './tf.ts';
+import type { Sequential } from './tf.ts';
 import { type Pulse, type TrainingData, train } from './train.ts';
 
 export interface Images {
@@ -30,6 +30,8 @@ export interface TrialDeps {
   readonly now: () => number;
   /** Where the kept weights go; absent: they are not saved. */
   readonly modelFolder?: string;
+  /** Takes the kept weights too, as files. */
+  readonly onModel?: ((files: ModelFiles) => void) | undefined;
 }
 
 /** Runs one attempt at one trial: trains it, reports every epoch, keeps the weights that the checkpoint rule names, and
@@ -64,7 +66,7 @@ export async function runTrial(assignment: Assignment, deps: TrialDeps): Promise
     if (kept && !summary.diverged) {
       checkpoint.restore(tf, model, kept.epoch);
       test = await measureTest(deps, model, summary);
-      if (deps.modelFolder) reason = await trySaving(tf, model, deps.modelFolder);
+      reason = await handOver(await modelFiles(tf, model), deps);
     }
 
     // 3. Hand over one small result.
@@ -86,10 +88,11 @@ export async function runTrial(assignment: Assignment, deps: TrialDeps): Promise
   }
 }
 
-/** @returns why the disk has no model; empty if it has one */
-async function trySaving(tf: Tf, model: Sequential, folder: string): Promise<string> {
+/** @returns why the disk has no model; empty if it has one, or was to have none */
+async function handOver(files: ModelFiles, { modelFolder, onModel }: TrialDeps): Promise<string> {
+  onModel?.(files);
   try {
-    await saveModel(tf, model, folder);
+    if (modelFolder) await saveModel(files, modelFolder);
     return '';
   } catch (error) {
     const code = codeOf(error);

@@ -7,9 +7,9 @@ import type { TrialResult } from '../sweep/result.ts';
 import { type Backend, nativeBindingFile, openBackend } from './backend.ts';
 import { loadDataset } from './dataset.ts';
 import { Heart, type PulseDeps } from './pulse.ts';
-import { type Images, runTrial } from './run.ts';
+import { type Images, runTrial, type TrialDeps } from './run.ts';
 
-export interface SessionDeps extends Pick<PulseDeps, 'onProgress' | 'onHeartbeat'> {
+export interface SessionDeps extends Pick<PulseDeps, 'onProgress' | 'onHeartbeat'>, Pick<TrialDeps, 'onModel'> {
   readonly cacheFolder: string;
   /** Path of the compiled TensorFlow binding; absent: where `make native` puts it. */
   readonly nativeBinding?: string | undefined;
@@ -32,12 +32,13 @@ export class Session {
 
   /** Runs one trial. @throws InvalidConfigError if the backend or the data set cannot be used, or another backend is open */
   async run(assignment: Assignment, modelFolder?: string): Promise<TrialResult> {
-    const { onMeasurement } = this.#deps;
+    const { onMeasurement, onModel } = this.#deps;
     return runTrial(assignment, {
       backend: await this.#backendFor(assignment),
       images: await this.#imagesOf(assignment.training.dataset),
       pulse: this.#heart.pulseOf(assignment),
       onMeasurement,
+      onModel,
       now: () => performance.now(),
       ...(modelFolder !== undefined && { modelFolder }),
     });

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { browserCode, nodeCode } from '../../src/report/usage.ts';
 import { DATASETS } from '../../src/sweep/dataset.ts';
-import { saveModel } from '../../src/trainer/save.ts';
+import { modelFiles, saveModel } from '../../src/trainer/save.ts';
 import { loadCpu, loadTf } from '../../src/trainer/tf.ts';
 
 const modules = fileURLToPath(new URL('../../node_modules', import.meta.url));
@@ -29,7 +29,7 @@ test('the code of the report loads a saved model in Node and names a class', asy
     model.add(dense);
     const [kernel] = dense.getWeights();
     dense.setWeights(kernel ? [kernel, bias] : []);
-    await saveModel(tf, model, join(folder, 'model'));
+    await saveModel(await modelFiles(tf, model), join(folder, 'model'));
     await symlink(modules, join(folder, 'node_modules'));
     await writeFile(join(folder, 'classify.mjs'), nodeCode(DATASETS.cifar10, 'model'));
     const { stdout } = await promisify(execFile)(process.execPath, [join(folder, 'classify.mjs')]);

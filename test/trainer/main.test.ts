@@ -76,7 +76,7 @@ describe('the trainer exits 2, says why in one line and writes no result', () =>
   });
 
   const usage =
-    /usage: main\.ts --assignment FILE --result FILE \[--attempt-uid UID\] \[--model FOLDER\] \[--native-binding FILE\]\n$/;
+    /usage: main\.ts --assignment FILE --result FILE \[--attempt-uid UID\] \[--model FOLDER\] \[--native-binding FILE\]\n {2}\[--nats-url URL --sweep-uid UID .*\]\n$/;
   const calls: Record<string, { args: string[]; want: RegExp }> = {
     'if it is told nothing': { args: [], want: usage },
     'if it is not told where the result goes': { args: ['--assignment', 'a.json'], want: usage },
