@@ -28,7 +28,8 @@ describe('mistakes that others have made are noticed', () => {
     test(bug, async () => {
       const found: string[] = [];
       for (let seed = 0; seed < 400 && found.length === 0; seed++) {
-        const { violations } = await simulate(scenarioOf(seed), { mutation });
+        const made = typeof mutation === 'function' ? mutation() : mutation;
+        const { violations } = await simulate(scenarioOf(seed), { mutation: made });
         found.push(...violations.slice(0, 1));
       }
       assert.notEqual(found.length, 0, 'no seed notices it');

@@ -234,16 +234,18 @@ export class ApiStore {
     return this.#change(where, stored, wanted, generation + (isNew ? 1 : 0));
   }
 
-  /** One round of the garbage collector. @returns whether it found work */
-  collectGarbage(): boolean {
+  /** One round of the garbage collector. @param isLater what is nobody's may stay for another round @returns whether it did something */
+  collectGarbage(isLater: (object: Stored) => boolean = () => false): boolean {
     const uids = new Set([...this.#objects.values()].map(({ metadata }) => metadata.uid));
     let worked = false;
-    for (const [key, { metadata }] of [...this.#objects]) {
+    for (const [key, object] of [...this.#objects]) {
+      const { metadata } = object;
       const where = whereOf(key, metadata);
       if (IS_IGNORED.has(where.plural)) continue;
       const owners = metadata.ownerReferences ?? [];
       const isDying = metadata.deletionTimestamp !== undefined;
       if (!isDying && owners.length > 0 && owners.every(({ uid }) => !uids.has(uid) || this.#isForeground(uid))) {
+        if (isLater(object)) continue;
         this.delete(where);
         worked = true;
       } else if (isDying) {

@@ -1,7 +1,10 @@
 import { openCaches } from '../../../src/controller/caches.ts';
-import { type Cluster, openCluster } from '../../../src/shared/calls.ts';
-import { SLICES } from '../../../src/shared/kinds.ts';
-import type { SliceObject } from '../../../src/shared/objects.ts';
+import { type ClusterSweep, isValid, readSweep } from '../../../src/controller/cluster-sweep.ts';
+import { isOurs, parseJobName } from '../../../src/controller/job.ts';
+import { HASH_ANNOTATION, ownerReferenceTo, TRIAL_LABEL } from '../../../src/controller/labels.ts';
+import { type Cluster, type NewObject, openCluster } from '../../../src/shared/calls.ts';
+import type { Job, SliceObject } from '../../../src/shared/objects.ts';
+import type { TrialRecord } from '../../../src/sweep/slice.ts';
 import type { Mutation } from './simulate.ts';
 
 /** Changes some calls of the cluster; the rest stays as it is. */
@@ -16,8 +19,68 @@ function withCalls(change: (real: Cluster) => Partial<Cluster>): Mutation {
 
 let suffix = 0;
 
+/** The controller believes that Jobs of its names are its own, where it should look twice. */
+function takingAsOurs(isMeant: (job: Job) => boolean): Mutation {
+  let sweep: ClusterSweep | undefined;
+  const ours = (job: Job): Job => {
+    const named = sweep && parseJobName(job.metadata.name, sweep);
+    const trial = named && sweep?.trials[named.trial];
+    if (!sweep || !trial || isOurs(job, sweep.uid, trial) || !isMeant(job)) return job;
+    const { labels, annotations, ...metadata } = job.metadata;
+    return {
+      ...job,
+      metadata: {
+        ...metadata,
+        labels: { ...labels, [TRIAL_LABEL]: `${trial.trial}` },
+        annotations: { ...annotations, [HASH_ANNOTATION]: trial.hyperparametersHash },
+        ownerReferences: [{ ...ownerReferenceTo(sweep), kind: 'Sweep' }],
+      },
+    };
+  };
+  return {
+    caches: (options) => {
+      const caches = openCaches(options);
+      const read: typeof caches.read = (metadata, deleted) => {
+        const [object] = caches.sweeps.byIndex(metadata.uid);
+        const parsed = object && readSweep(object, sweep);
+        sweep = parsed && isValid(parsed) ? parsed : undefined;
+        const objects = caches.read(metadata, deleted);
+        const owners = objects.jobs.flatMap((job) => (ours(job) === job ? [] : (job.metadata.ownerReferences ?? [])));
+        const pods = [...new Set(owners.map(({ uid }) => uid))].flatMap(
+          (uid) => caches.read({ ...metadata, uid }, new Set()).pods,
+        );
+        return { ...objects, jobs: objects.jobs.map(ours), pods: [...objects.pods, ...pods] };
+      };
+      return Object.assign(Object.create(caches), { read });
+    },
+    cluster: (wire, options) => {
+      const real = openCluster(wire, options);
+      const getJob: Cluster['getJob'] = async (ref, how) => {
+        const job = await real.getJob(ref, how);
+        return job && ours(job);
+      };
+      return Object.assign(Object.create(real), { getJob });
+    },
+  };
+}
+
+/** Trials that diverged read as if their losses had been 0: what a comparison with NaN comes to. */
+function withoutNaN(slice: SliceObject): SliceObject {
+  const records = ((slice.records ?? []) as readonly TrialRecord[]).map((record) => {
+    if (!record.summary?.diverged) return record;
+    const { last, epochsDone } = record.summary;
+    const zero = last && { ...last, trainLoss: 0, validationLoss: 0 };
+    const ends = { turningEpoch: epochsDone, smoothedLossAtTurn: 0, smoothedLossAtEnd: 0 };
+    return {
+      ...record,
+      summary: { ...record.summary, ...ends, diverged: false, best: zero, last: zero, rawBest: zero },
+    };
+  });
+  return { ...slice, records };
+}
+
 /** Mistakes that others have made, and that the oracle must notice. @see reliability.md section 8 */
-export const BUGS: Readonly<Record<string, Mutation>> = {
+export const BUGS: Readonly<Record<string, Mutation | (() => Mutation)>> = {
   'generateName: a Job that is created twice is two Jobs': withCalls((real) => ({
     createJob: (job, options) =>
       real.createJob({ ...job, metadata: { ...job.metadata, name: `${job.metadata.name}-${suffix++}` } }, options),
@@ -26,14 +89,11 @@ export const BUGS: Readonly<Record<string, Mutation>> = {
     appendRecords: async (slice) => ({ kind: 'written', object: slice as SliceObject }),
     createSlice: real.createSlice,
   })),
-  'blind PUT: a slice is written over whatever somebody else has recorded': withCalls((real) => ({
-    appendRecords: async (slice, records) => {
-      const { namespace, name } = slice.metadata;
-      const stored = await real.get(SLICES, { namespace, name });
-      if (!stored) return { kind: 'gone' };
-      const known = (slice as SliceObject).records ?? [];
-      const whole = { ...stored, records: [...known, ...records] };
-      return real.replace(SLICES, { apiVersion: SLICES.apiVersion, kind: SLICES.kind, ...whole } as never);
+  // Of a slice it would do no harm: the API server refuses whatever takes a record away.
+  'blind PUT: a status is written whatever the Sweep has become': withCalls((real) => ({
+    applySweepStatus: async ({ metadata: { namespace, name } }, status) => {
+      const now = await real.getSweep({ namespace, name });
+      return now ? real.applySweepStatus(now, status) : { kind: 'gone' };
     },
   })),
   'trial list in the status: it grows with the sweep': withCalls((real) => ({
@@ -42,6 +102,26 @@ export const BUGS: Readonly<Record<string, Mutation>> = {
   })),
   'no lease check: whoever leads no more writes on': {
     cluster: (wire, { beforeWrite: _, ...options } = {}) => openCluster(wire, options),
+  },
+  'adopt on 409: a Job of our name is ours, whoever made it': () => takingAsOurs(() => true),
+  'no UID check: a Job of another Sweep of that name is ours': () =>
+    takingAsOurs(({ metadata }) => metadata.ownerReferences?.some(({ kind }) => kind === 'Sweep') ?? false),
+  'TTL at creation: the cluster deletes a Job, recorded or not': withCalls((real) => ({
+    createJob: (job, options) => {
+      const { spec } = job as NewObject & { readonly spec: object };
+      const mortal = { ...job, spec: { ...spec, ttlSecondsAfterFinished: 5 } };
+      return real.createJob(mortal, options);
+    },
+  })),
+  'NaN as best: a loss that is no number counts as none': {
+    caches: (options) => {
+      const caches = openCaches(options);
+      const read: typeof caches.read = (sweep, deleted) => {
+        const objects = caches.read(sweep, deleted);
+        return { ...objects, slices: objects.slices.map(withoutNaN) };
+      };
+      return Object.assign(Object.create(caches), { read });
+    },
   },
   'TTL: Jobs are deleted as soon as their trial is recorded': { deleteDelayMs: 0 },
   'release before record: a Job is deleted in the turn that records it': withCalls((real) => ({

@@ -58,7 +58,8 @@ export class Oracle {
   #unclaimed: StoredEvent[] = [];
   readonly #renewed = new Map<string, number>();
   readonly #paced = new Map<string, number>();
-  readonly #endedAt = new Map<string, number>();
+  /** Pods and Jobs, by UID. */
+  readonly #ended = new Map<string, { readonly at: number; readonly sweepUID: string | undefined }>();
 
   constructor(options: OracleOptions) {
     this.#options = options;
@@ -100,8 +101,13 @@ export class Oracle {
     if (event.plural === 'sweeps') this.#sweep(event, write);
     if (event.plural === 'jobs') this.#job(event, actor, write);
     if (event.plural === 'trialresultslices') this.#slice(event, actor, write);
-    if (event.plural === 'pods' && isEnded(event.object) && !this.#endedAt.has(event.object.metadata.uid))
-      this.#endedAt.set(event.object.metadata.uid, this.#options.now());
+    if (event.plural === 'pods' && isEnded(event.object)) this.#noteEnd(event.object);
+    if (event.plural === 'jobs' && isOver(event.object)) this.#noteEnd(event.object);
+  }
+
+  #noteEnd({ metadata: { uid, labels } }: Stored): void {
+    if (this.#ended.has(uid)) return;
+    this.#ended.set(uid, { at: this.#options.now(), sweepUID: labels?.['cnn-sweep.dev/sweep-uid'] });
   }
 
   #sweep({ type, object, before }: StoredEvent, write: Write | undefined): void {
@@ -198,10 +204,15 @@ export class Oracle {
     const { name } = job.metadata;
     const recorded = sweep.recorded.get(trial);
     if (!recorded) this.say('INV-3', `Job ${name} was deleted: its trial is not recorded`);
-    else if (isOver(job) && this.#options.now() - recorded.at < this.#options.deleteDelayMs)
+    // One that still ran when its trial was recorded is deleted on sight, and may end between sight and delete.
+    else if (this.#wasOver(job, recorded.at) && this.#options.now() - recorded.at < this.#options.deleteDelayMs)
       this.say('INV-3', `Job ${name} was deleted too soon after its record`);
     if (!new RegExp(`-${trial}(-r\\d+)?$`).test(name))
       this.say('INV-15', `Job ${name} was deleted: somebody had relabelled it`);
+  }
+
+  #wasOver({ metadata }: Stored, at: number): boolean {
+    return (this.#ended.get(metadata.uid)?.at ?? Number.POSITIVE_INFINITY) <= at;
   }
 
   #slice({ type, object, before }: StoredEvent, actor: string, write: Write | undefined): void {
@@ -235,7 +246,8 @@ export class Oracle {
       const { hyperparameters: _, ...result } = record;
       if (pod && !isDeepStrictEqual(result, resultOf(pod)))
         this.say('INV-2', `trial ${trial}: not the result of its Pod`);
-      if (!pod && !this.#endedAt.has(attemptUID)) this.say('INV-2', `trial ${trial}: the result of no Pod`);
+      if (!pod && this.#ended.get(attemptUID)?.sweepUID !== sweep.uid)
+        this.say('INV-2', `trial ${trial}: the result of no Pod of this Sweep`);
     } else if (outcome === 'Failed') {
       const lost = pods.find((pod) => trialOf(pod) === trial && resultOf(pod)?.trial === trial && this.#hasLasted(pod));
       if (lost)
@@ -248,7 +260,7 @@ export class Oracle {
 
   /** Nobody can see what ended a moment ago. */
   #hasLasted({ metadata }: Stored): boolean {
-    return this.#options.now() - (this.#endedAt.get(metadata.uid) ?? 0) > 2_000;
+    return this.#options.now() - (this.#ended.get(metadata.uid)?.at ?? 0) > 2_000;
   }
 }
 

@@ -157,9 +157,11 @@ export class People {
     const attempt = this.#dice.pick([1, 1, 2]);
     const name = plural === 'jobs' ? jobName({ sweep: NAME, sweepUID: uid, trial, attempt }) : sliceName(NAME, uid, 0);
     const where = { plural, namespace: NAMESPACE, name };
+    // One that runs comes to an end of its own, with Pods of its own.
+    const suspend = this.#dice.chance(0.5);
     this.#as(() => {
       if (!this.#server.store.list(plural).some(({ metadata }) => metadata.name === name))
-        this.#server.store.create(where, { metadata: {}, ...(plural === 'jobs' && { spec: { suspend: true } }) });
+        this.#server.store.create(where, { metadata: {}, ...(plural === 'jobs' && { spec: { suspend } }) });
     });
   }
 

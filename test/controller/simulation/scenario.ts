@@ -45,6 +45,8 @@ export interface Scenario {
   /** Of the Pods that ended. */
   readonly collected: number;
   readonly diverged: number;
+  /** From the end of an owner to the end of what it owned: minutes in a large cluster. */
+  readonly garbageMs: readonly [number, number];
   /** At its end the Sweep is deleted. */
   readonly deletedAtEnd: boolean;
   readonly deleteDelayMs: number;
@@ -112,6 +114,11 @@ export function scenarioOf(seed: number): Scenario {
     ]),
     collected: dice.pick([0, 0, 0.3]),
     diverged: dice.pick([0, 0.3]),
+    garbageMs: dice.pick([
+      [30, 1_500],
+      [30, 1_500],
+      [5_000, 60_000],
+    ]),
     deletedAtEnd: dice.chance(0.3),
     deleteDelayMs: 30_000,
   };
@@ -122,7 +129,14 @@ export function calmScenario(seed: number, changes: Partial<Scenario> = {}): Sce
   return {
     ...{ seed, trials: 6, parallelism: 2, maxFailedTrials: undefined, controllers: 1, lease: true },
     ...{ collidingNames: false, faultMs: 0, troubleRate: 0, troubles: [], watchTroubles: [], deeds: [], fates: [] },
-    ...{ runMs: [1_000, 1_000], collected: 0, diverged: 0, deletedAtEnd: false, deleteDelayMs: 30_000 },
+    ...{
+      runMs: [1_000, 1_000],
+      collected: 0,
+      diverged: 0,
+      garbageMs: [30, 1_500],
+      deletedAtEnd: false,
+      deleteDelayMs: 30_000,
+    },
     ...changes,
   };
 }

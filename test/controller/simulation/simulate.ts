@@ -111,6 +111,7 @@ class Simulation {
       },
       runMs: () => run.between(...scenario.runMs),
       isCollected: (each) => each.chance(scenario.collected),
+      garbageMs: scenario.garbageMs,
     });
     this.#workload = workload;
     const { deleteDelayMs, lease } = scenario;
@@ -332,6 +333,8 @@ class Simulation {
       )
         this.#oracle.say('INV-2', 'records are missing at the end');
       const { best } = judgeResults(study.sweep, kept);
+      const named = kept.find(({ trial }) => trial === known?.status?.best?.trial);
+      if (named?.summary?.diverged) this.#oracle.say('INV-5', `best is ${named.trial}, which diverged`);
       if (known?.status?.best?.trial !== best?.trial)
         this.#oracle.say('INV-5', `best is ${known?.status?.best?.trial}, not ${best?.trial}`);
     }
@@ -363,7 +366,8 @@ class Simulation {
       for (const { metadata } of this.#server.store.list('sweeps'))
         this.#server.store.delete({ plural: 'sweeps', ...metadata });
     });
-    await this.#clock.runUntil(this.#clock.now() + 60_000, () => this.#isWrong);
+    const [, latest] = this.#scenario.garbageMs;
+    await this.#clock.runUntil(this.#clock.now() + 60_000 + 10 * latest, () => this.#isWrong);
     for (const plural of ['sweeps', 'jobs', 'pods', 'trialresultslices']) {
       const isOrphan = ({ metadata }: Stored) => plural !== 'sweeps' && metadata.ownerReferences === undefined;
       const left = this.#server.store.list(plural).filter((object) => !isOrphan(object));

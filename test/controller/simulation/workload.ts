@@ -23,7 +23,12 @@ export interface WorkloadOptions {
   readonly runMs: () => number;
   /** Whether the Pod is removed soon after its end. */
   readonly isCollected: (dice: Dice) => boolean;
+  /** From the end of an owner to the end of what it owned. */
+  readonly garbageMs: readonly [number, number];
 }
+
+/** Of what is nobody's any more: how much stays for another round. */
+const LATER_GARBAGE = 0.3;
 
 /** Job controller, scheduler, kubelet and garbage collector, as far as a controller of Jobs sees them. They act through the store,
  * some time after what they act on.
@@ -72,9 +77,17 @@ export class Workload {
   #collect(): void {
     if (this.#collecting) return;
     this.#collecting = true;
-    this.#later('garbage-collector', 30, 1_500, () => {
+    this.#later('garbage-collector', ...this.#options.garbageMs, () => {
       this.#collecting = false;
-      while (this.#options.server.store.collectGarbage());
+      // One by one, in no order.
+      const later = new Map<string, boolean>();
+      const isLater = ({ metadata: { uid } }: Stored) => {
+        const known = later.get(uid) ?? this.#options.dice.chance(LATER_GARBAGE);
+        later.set(uid, known);
+        return known;
+      };
+      while (this.#options.server.store.collectGarbage(isLater));
+      if ([...later.values()].includes(true)) this.#collect();
     });
   }
 
@@ -107,6 +120,9 @@ export class Workload {
     const { server, dice, isCollected } = this.#options;
     const conditions = [{ type, status: 'True', reason, message: 'as it ended' }];
     server.store.edit({ plural: 'jobs', ...job.metadata }, (stored) => ({ ...stored, status: { conditions } }));
+    const { ttlSecondsAfterFinished: ttl } = asObject(job.spec);
+    if (typeof ttl === 'number')
+      this.#later('ttl', ttl * 1000, ttl * 1000 + 500, () => server.store.delete({ plural: 'jobs', ...job.metadata }));
     if (!isCollected(dice)) return;
     this.#later('pod-gc', 100, 20_000, () => {
       for (const { metadata } of server.store.list('pods'))
