@@ -12,19 +12,25 @@ export function beginnings(
   { running }: Pick<Snapshot, 'running'>,
   { jobs, pods }: { readonly jobs: readonly Job[]; readonly pods: readonly Pod[] },
 ): number[] {
-  for (const { state, job } of running.values()) {
-    if (state === 'Pending' || state === 'Queued') pending.set(job.metadata.uid, job.metadata.creationTimestamp);
+  for (const { state, job, pods: its, podsSeen } of running.values()) {
+    // Not one that ran, be it in a Pod that is gone.
+    if (state === 'Running' || podsSeen > 1 || its.some((pod) => startOf(pod) !== undefined)) continue;
+    pending.set(job.metadata.uid, job.metadata.creationTimestamp);
   }
   if (pending.size === 0) return [];
   const there = new Set(jobs.map(({ metadata }) => metadata.uid));
   for (const uid of pending.keys()) if (!there.has(uid)) pending.delete(uid);
   return pods.flatMap((pod) => {
     const owner = pod.metadata.ownerReferences?.find(({ uid }) => pending.has(uid));
-    const { running: runs, terminated } = trainerOf(pod)?.state ?? {};
-    const startedAt = runs?.startedAt ?? terminated?.startedAt;
+    const startedAt = startOf(pod);
     if (!owner || startedAt === undefined) return [];
     const ms = Date.parse(startedAt) - Date.parse(pending.get(owner.uid) ?? '');
     pending.delete(owner.uid);
     return Number.isFinite(ms) ? [Math.max(0, ms) / 1000] : [];
   });
+}
+
+function startOf(pod: Pod): string | undefined {
+  const { running, terminated } = trainerOf(pod)?.state ?? {};
+  return running?.startedAt ?? terminated?.startedAt;
 }

@@ -40,37 +40,48 @@ export function openTelemetry(component: string, commit = ''): Telemetry {
   const open = new Registry<OpenMetricsContentType>();
   open.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
   const text = new Registry();
-  const inBoth = <M extends Metric>(metric: M): M => {
+  const names = new Map<Metric, string>();
+  const inBoth = <M extends Metric>(metric: M, name: string): M => {
     text.registerMetric(metric);
+    names.set(metric, name);
     return metric;
   };
   collectDefaultMetrics({ register: open });
-  for (const { name } of open.getMetricsAsArray()) {
+  for (const { name, type } of open.getMetricsAsArray()) {
+    // `nodejs_active_handles_total` and its like: no counters, and the same metrics without that ending have their values by kind.
+    if (String(type) === 'gauge' && name.endsWith('_total')) open.removeSingleMetric(name);
     const metric = open.getSingleMetric(name);
-    if (metric) text.registerMetric(metric);
+    if (metric) inBoth(metric, name);
   }
   const described: MetricDescription[] = [];
   const describe = (
     type: MetricDescription['type'],
     { name, labelNames = [] }: { readonly name: string; readonly labelNames?: readonly string[] },
   ) => described.push({ name, type, labels: labelNames });
+  // A page in OpenMetrics takes `_total` off the names of counters, for good: they are put back, and there is one page at a time.
+  const render = async (registry: Registry | Registry<OpenMetricsContentType>) => {
+    for (const [metric, name] of names) Object.assign(metric, { name });
+    return { contentType: registry.contentType, body: await registry.metrics() };
+  };
+  let last: Promise<unknown> = Promise.resolve();
   const telemetry: Telemetry = {
     described,
     counter: (options) => {
       describe('counter', options);
-      return inBoth(new Counter({ ...options, registers: [open] }));
+      return inBoth(new Counter({ ...options, registers: [open] }), options.name);
     },
     gauge: (options) => {
       describe('gauge', options);
-      return inBoth(new Gauge({ ...options, registers: [open] }));
+      return inBoth(new Gauge({ ...options, registers: [open] }), options.name);
     },
     histogram: (options) => {
       describe('histogram', options);
-      return inBoth(new Histogram({ ...options, registers: [open] }));
+      return inBoth(new Histogram({ ...options, registers: [open] }), options.name);
     },
-    async expose(accept) {
-      const registry = accept?.includes(OPEN_METRICS) ? open : text;
-      return { contentType: registry.contentType, body: await registry.metrics() };
+    expose: (accept) => {
+      const page = last.then(() => render(accept?.includes(OPEN_METRICS) ? open : text));
+      last = page.catch(() => undefined);
+      return page;
     },
   };
   telemetry

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { beginnings } from '../../src/controller/beginnings.ts';
 import type { Job, Pod } from '../../src/shared/objects.ts';
-import { exited, makeClusterSweep, makeJob, makePod, makeSnapshot, type PodChanges } from './builders.ts';
+import { DISRUPTED, exited, makeClusterSweep, makeJob, makePod, makeSnapshot, type PodChanges } from './builders.ts';
 
 const sweep = makeClusterSweep();
 const job = makeJob(sweep, 1);
@@ -27,6 +27,24 @@ test('one that ended before it was seen to run counts as well', () => {
   const pending = new Map([[job.metadata.uid, job.metadata.creationTimestamp]]);
   const ended = makeJob(sweep, 1, { end: 'BackoffLimitExceeded' });
   assert.deepEqual(turn(pending, [ended], [makePod(ended, { state: exited(1) })]), [0]);
+});
+
+test('between the end of its container and that of its Job it does not wait again', () => {
+  const pending = new Map<string, string>();
+  turn(pending, [job], []);
+  assert.deepEqual(turn(pending, ...withPod({ state: exited(0) })), [0]);
+  assert.deepEqual(turn(pending, ...withPod({ state: exited(0) })), []);
+  assert.equal(pending.size, 0);
+});
+
+test('nor does it in another Pod after an eviction, whether the first Pod is there or gone', () => {
+  const evicted = makePod(job, { name: 'a', uid: 'a', state: exited(137), conditions: [DISRUPTED] });
+  const waiting = makePod(job, { name: 'b', uid: 'b' });
+  const pending = new Map<string, string>();
+  assert.deepEqual(turn(pending, [job], [evicted, waiting]), []);
+  const snapshot = makeSnapshot(sweep, { jobs: [job], pods: [waiting], podsSeen: () => 2 });
+  assert.deepEqual(beginnings(pending, snapshot, { jobs: [job], pods: [waiting] }), []);
+  assert.equal(pending.size, 0);
 });
 
 test('one that ran when it was first seen was another’s to count', () => {
