@@ -43,7 +43,7 @@ describe('the images', { ...options, timeout: 1_800_000 }, () => {
   });
 
   const folders: Record<ImageName, readonly string[]> = {
-    controller: ['LICENSE', 'bin', 'node_modules', 'package.json', 'src'],
+    controller: ['LICENSE', 'bin', 'dist', 'node_modules', 'package.json', 'src'],
     trainer: ['LICENSE', 'native', 'node_modules', 'package.json', 'src'],
   };
   for (const name of ['controller', 'trainer'] as const) {
@@ -96,6 +96,18 @@ describe('the images', { ...options, timeout: 1_800_000 }, () => {
       const { code, stderr } = await (await startContainer({ ...subject, args, mounts: { '/sweep.yaml': sweep } }))
         .ended;
       assert.deepEqual([code, stderr], [0, '']);
+    });
+  });
+
+  test('controller: holds the page as it was built, all that it names, and not its sources', async () => {
+    await using('controller', async ({ rootfs }) => {
+      const page = path.join(rootfs, 'app/dist/page');
+      const names = [
+        ...(await readFile(path.join(page, 'index.html'), 'utf8')).matchAll(/(?:src|href)="\.\/([^"]+)"/g),
+      ];
+      assert.ok(names.length >= 2, 'a script and a style');
+      for (const [, name = ''] of names) assert.notEqual(await readFile(path.join(page, name), 'utf8'), '');
+      assert.deepEqual(await find(path.join(rootfs, 'app/src'), ['-name', '*.tsx']), []);
     });
   });
 
