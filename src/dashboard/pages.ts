@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import fastifyStatic from '@fastify/static';
 import type { FastifyInstance } from 'fastify';
-import { isApi } from './gate.ts';
 import { notFound, ProblemError, pathOf, sendProblem } from './problems.ts';
 
 const YEAR_SECONDS = 31_536_000;
@@ -28,26 +27,13 @@ export async function addPages(app: FastifyInstance, folder: string | undefined)
       reply.header('cache-control', 'no-cache').sendFile('index.html'),
     );
   }
-  app.setNotFoundHandler((request, reply) => {
-    const { method, url } = request;
-    if (isApi(url) || !isPage(url)) return sendProblem(reply, notFound(), url);
-    if (method !== 'GET' && method !== 'HEAD') {
-      return sendProblem(reply, new ProblemError('method-not-allowed', 'expected GET'), url);
-    }
-    if (!hasPage)
-      return sendProblem(reply, new ProblemError('not-found', 'the page is not built; the API is at /api/v1'), url);
-    return reply.header('cache-control', 'no-cache').redirect(pageFor(pathOf(url)));
+  app.get('/', { schema: { hide: true } }, async (_request, reply) => {
+    if (!hasPage) throw new ProblemError('not-found', 'the page is not built; the API is at /api/v1');
+    return reply.sendFile('index.html');
   });
-}
-
-/** Relative, since a proxy may have taken a path away: `../../?sweep=team-a/study` for `/sweeps/team-a/study`. */
-function pageFor(path: string): string {
-  const up = '../'.repeat(path.split('/').length - 2) || './';
-  const [, namespace, name] = /^\/sweeps\/([^/]+)\/([^/]+)\/?$/.exec(path) ?? [];
-  return name === undefined ? up : `${up}?sweep=${namespace}/${name}`;
-}
-
-/** `/sweeps/team-a/study`: no ending, as files have. */
-function isPage(url: string): boolean {
-  return !/\.[a-z0-9]+$/i.test(pathOf(url));
+  app.setNotFoundHandler((request, reply) => {
+    const isRead = request.method === 'GET' || request.method === 'HEAD';
+    const problem = isRead ? notFound() : new ProblemError('method-not-allowed', 'expected GET');
+    return sendProblem(reply, problem, request.url);
+  });
 }

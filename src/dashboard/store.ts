@@ -47,7 +47,7 @@ export class Store {
   readonly #early = new EarlyMeasurements();
   readonly #listeners = new Set<() => void>();
   readonly #stale = new Map<string, string>();
-  readonly #notes = new Set<string>();
+  readonly #notes = new Map<string, string>();
   readonly #goneUIDs = new Set<string>();
   #gone: Gone[] = [];
   #goneBefore = 0;
@@ -92,7 +92,7 @@ export class Store {
     if (known) this.#forget(known);
     const entry = new SweepEntry(input, this.#next());
     entry.staleSince = this.staleSince;
-    for (const note of this.#notes) entry.note(note, this.#revision);
+    entry.commonNotes = [...this.#notes.values()];
     this.#byKey.set(key, entry);
     this.#byUID.set(entry.uid, entry);
     this.#goneUIDs.delete(entry.uid);
@@ -200,11 +200,23 @@ export class Store {
     });
   }
 
-  /** What a person should know of a sweep, or of all. */
-  note(text: string, uid?: string): void {
-    if (uid === undefined) this.#notes.add(text);
-    const entries = uid === undefined ? this.#byUID.values() : [this.#byUID.get(uid)];
-    for (const entry of entries) entry?.note(text, this.#next());
+  /** What a person should know of a sweep. */
+  note(text: string, uid: string): void {
+    if (this.#byUID.get(uid)?.note(text, this.#revision + 1)) {
+      this.#next();
+      this.#tell();
+    }
+  }
+
+  /** What a person should know whatever they look at. @param text null: it is over */
+  setNote(key: string, text: string | null): void {
+    if ((this.#notes.get(key) ?? null) === text) return;
+    if (text === null) this.#notes.delete(key);
+    else this.#notes.set(key, text);
+    for (const entry of this.#byUID.values()) {
+      entry.commonNotes = [...this.#notes.values()];
+      entry.revision = this.#next();
+    }
     this.#tell();
   }
 
@@ -222,6 +234,10 @@ export class Store {
 
   // What the API reads.
 
+  stale(source: string): string | undefined {
+    return this.#stale.get(source);
+  }
+
   get staleSince(): string | null {
     return [...this.#stale.values()].reduce<string | null>((a, b) => (a === null || b < a ? b : a), null);
   }
@@ -237,6 +253,10 @@ export class Store {
 
   sweep(namespace: string, name: string): SweepEntry | undefined {
     return this.#byKey.get(`${namespace}/${name}`);
+  }
+
+  isRecorded(uid: string, trial: number): boolean {
+    return (this.#byUID.get(uid)?.trials[trial]?.record ?? null) !== null;
   }
 
   /** Judges it now, if a record came since. */

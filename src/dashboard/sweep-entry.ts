@@ -27,7 +27,8 @@ export class SweepEntry {
   trials: readonly TrialState[];
   readonly axes: SweepDetail['axes'];
   readonly changes = new ChangeLog<TrialState>();
-  readonly notes: string[] = [];
+  commonNotes: readonly string[] = [];
+  readonly #notes: string[] = [];
   staleSince: string | null = null;
   /** When a measurement or a record came last, in seconds since 1970. */
   progressAt: number | undefined;
@@ -62,6 +63,10 @@ export class SweepEntry {
     return `${this.namespace}/${this.name}`;
   }
 
+  get notes(): readonly string[] {
+    return [...this.commonNotes, ...this.#notes];
+  }
+
   get epochsPlanned(): number {
     return this.input.sweep?.spec.training.epochs ?? 0;
   }
@@ -87,9 +92,9 @@ export class SweepEntry {
   }
 
   note(text: string, revision: number): boolean {
-    if (this.notes.includes(text)) return false;
-    this.notes.push(text);
-    if (this.notes.length > MAX_NOTES) this.notes.shift();
+    if (this.#notes.includes(text)) return false;
+    this.#notes.push(text);
+    if (this.#notes.length > MAX_NOTES) this.#notes.shift();
     this.revision = revision;
     return true;
   }

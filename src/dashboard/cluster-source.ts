@@ -1,0 +1,195 @@
+import type { Random } from '../shared/backoff.ts';
+import type { Cluster } from '../shared/calls.ts';
+import { JOBS, PODS, SLICES, SWEEPS } from '../shared/kinds.ts';
+import { SWEEP_UID_LABEL } from '../shared/labels.ts';
+import type { Log } from '../shared/log.ts';
+import { controllerUID, ObjectCache } from '../shared/object-cache.ts';
+import type { Job, KubernetesObject, Pod, SliceObject, SweepObject } from '../shared/objects.ts';
+import { keepJob, keepPod, keepSlice, keepSweep } from '../shared/projections.ts';
+import { type Reflector, type ReflectorProblem, startReflector } from '../shared/reflector.ts';
+import type { Timers } from '../shared/timers.ts';
+import { readAttempts, trialOf } from './attempt-facts.ts';
+import { SliceReader } from './slice-reader.ts';
+import type { Store } from './store.ts';
+import { SweepReader } from './sweep-object.ts';
+
+export interface ClusterSourceOptions {
+  readonly cluster: Pick<Cluster, 'list' | 'watch'>;
+  /** Absent: all. */
+  readonly namespaces: readonly string[] | undefined;
+  readonly store: Store;
+  readonly log: Log;
+  readonly timers: Timers;
+  readonly random?: Random;
+  readonly now?: () => Date;
+}
+
+export interface ClusterSource {
+  readonly synced: Promise<void>;
+  readonly isSynced: boolean;
+  /** Longest time without a byte from the API server. */
+  readonly quietMs: number;
+  stop(): Promise<void>;
+}
+
+const LOOK_MS = 1_000;
+
+/** Shows what the cluster has of Sweeps, their records, Jobs and Pods. While the API server is away what was seen goes on to be shown,
+ * with the time since when it may be old.
+ */
+export function openClusterSource(options: ClusterSourceOptions): ClusterSource {
+  return new RunningSource(options);
+}
+
+class RunningSource implements ClusterSource {
+  readonly #options: ClusterSourceOptions;
+  readonly #sweeps = new ObjectCache<SweepObject>(({ metadata }) => metadata.uid);
+  readonly #slices = new ObjectCache<SliceObject>(controllerUID);
+  readonly #jobs = new ObjectCache<Job>(keyOf);
+  readonly #pods = new ObjectCache<Pod>(keyOf);
+  readonly #reader = new SweepReader();
+  readonly #sliceReaders = new Map<string, SliceReader>();
+  readonly #reflectors: Readonly<Record<string, Reflector>>;
+  /** When each kind was last in trouble. */
+  readonly #troubles = new Map<string, number>();
+  #cancelLook: () => void = () => undefined;
+  readonly synced: Promise<void>;
+
+  constructor(options: ClusterSourceOptions) {
+    this.#options = options;
+    const { cluster, namespaces, timers, random } = options;
+    const shared = {
+      ...{ cluster, namespaces, timers, random },
+      onProblem: (problem: ReflectorProblem) => this.#inTrouble(problem),
+    };
+    const ours = { ...shared, labelSelector: SWEEP_UID_LABEL };
+    this.#reflectors = {
+      sweeps: startReflector({
+        ...shared,
+        kind: SWEEPS,
+        cache: this.#sweeps,
+        project: keepSweep,
+        onChange: (sweep, change) => (change === 'deleted' ? this.#gone(sweep) : this.#seen(sweep)),
+      }),
+      trialresultslices: startReflector({
+        ...shared,
+        kind: SLICES,
+        cache: this.#slices,
+        project: keepSlice,
+        onChange: (slice, change) => change !== 'deleted' && this.#recorded(slice),
+      }),
+      jobs: startReflector({
+        ...ours,
+        kind: JOBS,
+        cache: this.#jobs,
+        project: (job: Job) => keepJob(job),
+        onChange: (job) => this.#looked(job),
+      }),
+      pods: startReflector({
+        ...ours,
+        kind: PODS,
+        cache: this.#pods,
+        project: keepPod,
+        onChange: (pod) => this.#looked(pod),
+      }),
+    };
+    this.synced = Promise.all(Object.values(this.#reflectors).map(({ synced }) => synced)).then(() => undefined);
+    this.#look();
+  }
+
+  get isSynced(): boolean {
+    return Object.values(this.#reflectors).every(({ isSynced }) => isSynced);
+  }
+
+  get quietMs(): number {
+    return Math.max(...Object.values(this.#reflectors).map(({ quietMs }) => quietMs));
+  }
+
+  async stop(): Promise<void> {
+    this.#cancelLook();
+    await Promise.all(Object.values(this.#reflectors).map((reflector) => reflector.stop()));
+  }
+
+  #seen(object: SweepObject): void {
+    const { store } = this.#options;
+    const { uid } = object.metadata;
+    const { trials, ...input } = this.#reader.read(object);
+    store.putSweep({ ...input, trials });
+    if (this.#sliceReaders.get(uid)?.trials === trials) return;
+    // What belongs to it may have been seen before it.
+    this.#sliceReaders.set(uid, new SliceReader(trials));
+    for (const slice of this.#slices.byIndex(uid)) this.#recorded(slice);
+    for (const trial of trials.keys()) {
+      const key = `${uid}/${trial}`;
+      if (this.#jobs.byIndex(key).length > 0) this.#show(uid, trial);
+    }
+  }
+
+  #gone({ metadata: { uid } }: SweepObject): void {
+    this.#reader.forget(uid);
+    this.#sliceReaders.delete(uid);
+    this.#options.store.removeSweep(uid);
+  }
+
+  #recorded(slice: SliceObject): void {
+    const { store, log } = this.#options;
+    const uid = controllerUID(slice);
+    const reader = uid === undefined ? undefined : this.#sliceReaders.get(uid);
+    if (uid === undefined || !reader) return;
+    for (const entry of reader.read(slice)) {
+      if (entry.kind === 'damaged') {
+        store.note(`a record that cannot be read: ${entry.message}`, uid);
+        log.warn('record rejected', { sweep: uid, why: entry.message });
+        continue;
+      }
+      const { trial } = entry.result;
+      const { endedAt } = readAttempts(this.#objectsOf(uid, trial));
+      // When those were recorded that are listed at the start, nobody wrote down.
+      store.record(uid, entry.result, endedAt ?? (this.isSynced ? undefined : null));
+    }
+  }
+
+  #looked(object: KubernetesObject): void {
+    const uid = object.metadata.labels?.[SWEEP_UID_LABEL];
+    const trial = trialOf(object);
+    if (uid !== undefined && trial !== undefined) this.#show(uid, trial);
+  }
+
+  #show(uid: string, trial: number): void {
+    const { store } = this.#options;
+    const { liveness, ends } = readAttempts(this.#objectsOf(uid, trial));
+    for (const { attempt, reason } of ends) store.endAttempt(uid, trial, attempt, reason);
+    // The Job of a recorded trial goes; where it ran stays known.
+    if (liveness.phase === 'Waiting' && store.isRecorded(uid, trial)) return;
+    store.setTrial(uid, trial, liveness);
+  }
+
+  #objectsOf(uid: string, trial: number) {
+    const key = `${uid}/${trial}`;
+    return { jobs: this.#jobs.byIndex(key), pods: this.#pods.byIndex(key) };
+  }
+
+  #inTrouble({ plural, namespace, error, waitMs }: ReflectorProblem): void {
+    const { log, timers, store, now = () => new Date() } = this.#options;
+    log.warn('watch failed', { kind: plural, namespace, error, waitMs });
+    this.#troubles.set(plural, timers.now());
+    if (store.stale('kubernetes') === undefined) store.setStale('kubernetes', now().toISOString());
+  }
+
+  /** A kind is well again when a byte came since its last trouble. */
+  #look(): void {
+    const { timers, store } = this.#options;
+    for (const [plural, atMs] of this.#troubles) {
+      const reflector = this.#reflectors[plural];
+      if (reflector?.isSynced && reflector.quietMs < timers.now() - atMs) this.#troubles.delete(plural);
+    }
+    if (this.#troubles.size === 0) store.setStale('kubernetes', null);
+    this.#cancelLook = timers.after(LOOK_MS, () => this.#look());
+  }
+}
+
+function keyOf(object: KubernetesObject): string | undefined {
+  const uid = object.metadata.labels?.[SWEEP_UID_LABEL];
+  const trial = trialOf(object);
+  return uid === undefined || trial === undefined ? undefined : `${uid}/${trial}`;
+}
