@@ -12,6 +12,8 @@ import type { Cluster } from './cluster.ts';
 /** The controller as a process of this machine, against a cluster of its own. */
 export interface RunningController {
   readonly pid: number;
+  /** Where its metrics are: `127.0.0.1:40000`. */
+  readonly metricsAddress: string;
   /** Its log so far. */
   readonly lines: readonly Readonly<Record<string, unknown>>[];
   /** Resolves with the first line of this event, past or to come, and when it came: milliseconds of performance.now(). */
@@ -56,6 +58,7 @@ export async function startController(kubeconfig: string, args: readonly string[
   const page = async () => (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
   const controller: RunningController = {
     pid: child.pid ?? 0,
+    metricsAddress: `127.0.0.1:${port}`,
     get lines() {
       return lines.map(({ fields }) => fields);
     },
