@@ -1,18 +1,21 @@
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
+import { connect } from 'nats';
 import { CHART, helm, listAt, podsOf, type Rendered, render, SKIP, sorted, valuesArgs } from '../charts/helm.ts';
 import { runProgram } from '../cli/program.ts';
 import { type Cluster, startControlPlane } from './cluster.ts';
 import { type RunningController, startController, until } from './controller.ts';
+import { type ChartNats, startChartNats } from './nats-server.ts';
 
 const RELEASE = 'cnn-sweep';
 const NAME = 'cnn-sweep-controller';
-const values = {
+const valuesWith = (nats: boolean) => ({
   controller: { extraArgs: ['--delete-delay-seconds=1'] },
   kueue: { enabled: true },
   tests: { sweep: true },
-};
+  nats: { enabled: nats },
+});
 
 /** Rights that nothing asks for by itself: whoever has them gets more than the right's own. */
 const NEVER_ASKED: Readonly<Record<string, readonly string[]>> = {
@@ -22,7 +25,14 @@ const NEVER_ASKED: Readonly<Record<string, readonly string[]>> = {
 };
 
 // What is done here follows from the rights: a step that nobody else needs says which right it is for.
-describe('the rights of a release are those that it uses, and no others', { skip: SKIP, timeout: 600_000 }, () => {
+for (const withNats of [true, false]) {
+  const words = `the rights of a release ${withNats ? 'with' : 'without'} NATS are those that it uses, and no others`;
+  describe(words, { skip: SKIP, timeout: 600_000 }, () => testRights(withNats));
+}
+
+function testRights(withNats: boolean): void {
+  const values = valuesWith(withNats);
+  let nats: ChartNats | undefined;
   let cluster: Cluster;
   let controller: RunningController;
   const kubectl = (...args: string[]) => cluster.kubectl('--namespace', RELEASE, ...args);
@@ -30,6 +40,7 @@ describe('the rights of a release are those that it uses, and no others', { skip
   before(async () => {
     cluster = await startControlPlane(['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler']);
     await cluster.addFakeNodes(2);
+    nats = withNats ? await startChartNats() : undefined;
     const args = ['install', RELEASE, CHART, '--namespace', RELEASE, '--create-namespace', ...valuesArgs(values)];
     await helm('helm', args, { KUBECONFIG: cluster.kubeconfig });
     await cluster.kubectl('wait', '--for=condition=Established', 'crd', '--all');
@@ -37,6 +48,7 @@ describe('the rights of a release are those that it uses, and no others', { skip
   });
   after(async () => {
     await (controller as RunningController | undefined)?.stop(); // not there if its start failed
+    await nats?.stop();
     await (cluster as Cluster | undefined)?.stop();
   });
 
@@ -46,8 +58,20 @@ describe('the rights of a release are those that it uses, and no others', { skip
     const args: string[] = JSON.parse(await kubectl('get', 'deployment', NAME, '--output', path));
     return startController(
       await kubeconfigOf(NAME),
-      args.filter((arg) => !arg.startsWith('--port')),
+      args.filter((arg) => !arg.startsWith('--port')).map((arg) => reachable(arg)),
     );
+  }
+
+  /** The server of the chart has no Pod here; where it is, and what is mounted from its Secrets, is another. */
+  function reachable(arg: string): string {
+    const instead: Readonly<Record<string, string | undefined>> = {
+      '--nats-url': nats?.url,
+      '--nats-password-file': nats?.passwordFile('controller'),
+      '--nats-ca-file': nats?.caFile,
+      '--nats-callout-file': nats?.calloutFile,
+    };
+    const [flag = ''] = arg.split('=');
+    return flag in instead ? `${flag}=${instead[flag]}` : arg;
   }
 
   async function kubeconfigOf(account: string): Promise<string> {
@@ -120,6 +144,29 @@ describe('the rights of a release are those that it uses, and no others', { skip
     await kubectl('delete', 'sweep', 'bad', 'invalid');
   });
 
+  test('create tokenreviews, get pods: a trial tells how it gets on', {
+    skip: !withNats && 'without NATS',
+  }, async () => {
+    await apply('told', { ...nowhere, parallelism: 1 });
+    const pod = await until(
+      async () =>
+        (await kubectl(
+          'get',
+          'pods',
+          '--selector=cnn-sweep.dev/sweep=told',
+          '--output=jsonpath={.items[*].metadata.name}',
+        )) || undefined,
+      'a Pod',
+      30_000,
+    );
+    const bound = ['--bound-object-kind=Pod', `--bound-object-name=${pod}`];
+    const token = (await kubectl('create', 'token', 'cnn-sweep-trainer', '--audience=nats', ...bound)).trim();
+    const ca = await readFile(nats?.caFile ?? '', 'utf8');
+    const connection = await connect({ servers: nats?.url ?? '', tls: { ca }, token, reconnect: false });
+    await connection.close();
+    await kubectl('delete', 'sweep', 'told');
+  });
+
   test('list events: a Job gets no Pod', async () => {
     const quota = { apiVersion: 'v1', kind: 'ResourceQuota', metadata: { name: 'none', namespace: RELEASE } };
     await create(JSON.stringify({ ...quota, spec: { hard: { pods: '0' } } }));
@@ -180,7 +227,8 @@ describe('the rights of a release are those that it uses, and no others', { skip
   test('the controller used every right that it has, and was refused nothing', async () => {
     const all = await used(NAME);
     assert.deepEqual(all.refused, []);
-    const rules = await rulesOf(`${NAME}`, `${NAME}-lease`);
+    const clusterRoles = withNats ? [`clusterrole/${RELEASE}-callout.${RELEASE}`] : [];
+    const rules = await rulesOf(`role/${NAME}`, `role/${NAME}-lease`, ...clusterRoles);
     assert.deepEqual(
       all.used,
       rules.filter((right) => !NEVER_ASKED.controller?.includes(right)),
@@ -192,8 +240,8 @@ describe('the rights of a release are those that it uses, and no others', { skip
     const rights = hooks.filter(({ kind }) => kind !== 'Pod');
     for (const hook of rights) await create(JSON.stringify(hook));
     const [args] = podsOf(hooks).map(({ pod }) => listAt(pod, 'containers', 0, 'args').map(String));
-    // The controller is a process of this machine: there is no Service that leads to it.
-    const given = (args ?? []).filter((arg) => !arg.startsWith('--controller-url'));
+    // Our programs are processes of this machine: there is no Service that leads to them.
+    const given = (args ?? []).filter((arg) => !/^--(controller|dashboard)-url=/.test(arg));
     const env = { KUBECONFIG: await kubeconfigOf('cnn-sweep-test') };
     const { code, stdout } = await runProgram(['doctor', ...given], { env });
     assert.match(stdout, /^ok {7}lease: Lease cnn-sweep\/cnn-sweep-controller: held by .*, which renews it$/m);
@@ -206,10 +254,10 @@ describe('the rights of a release are those that it uses, and no others', { skip
   });
 
   async function rulesOf(...roles: string[]): Promise<string[]> {
-    const objects = await Promise.all(roles.map((role) => kubectl('get', 'role', role, '--output=json')));
+    const objects = await Promise.all(roles.map((role) => kubectl('get', role, '--output=json')));
     return sorted([...new Set(objects.flatMap((object) => expand(JSON.parse(object))))]);
   }
-});
+}
 
 interface Rule {
   readonly apiGroups: readonly string[];
