@@ -1,6 +1,12 @@
 import { mkdtemp } from 'node:fs/promises';
 import { type Box, openLoopback, openNamespaces } from './box.ts';
-import { type ApiServer, type ControlPlanePart, PARTS, startControlPlane as startPlane } from './control-plane.ts';
+import {
+  type ApiServer,
+  type ControlPlanePart,
+  type Flags,
+  PARTS,
+  startControlPlane as startPlane,
+} from './control-plane.ts';
 import { type FakeNodes, startFakeNodes } from './fake-nodes.ts';
 import { claimFolder, FOLDER_PREFIX, removeAbandoned, removeCluster } from './leftovers.ts';
 import { NODE_ADDRESS, NODE_PARTS, type RealNode, startNode } from './node.ts';
@@ -31,16 +37,16 @@ export interface ClusterWithNode extends Cluster {
 }
 
 /** A control plane on loopback, without a node: etcd and API server, and what else is asked for. Needs no rights.
- * @param controllers of the controller manager; absent: all
+ * @param flags of its programs, beside their own
  */
 export async function startControlPlane(
   parts: readonly ControlPlanePart[] = ['etcd', 'kube-apiserver'],
-  { controllers }: { controllers?: readonly string[] } = {},
+  { flags }: { flags?: Flags } = {},
 ): Promise<Cluster> {
   await buildPrograms(['etcd', 'kubernetes']);
   return inFolder(async (folder, onStop) => {
     const box = openLoopback();
-    const { cluster } = await open(box, folder, onStop, { parts, ...(controllers && { controllers }) });
+    const { cluster } = await open(box, folder, onStop, { parts, ...(flags && { flags }) });
     return cluster;
   });
 }
@@ -94,7 +100,7 @@ async function open(
   box: Box,
   folder: string,
   onStop: OnStop,
-  options: { advertise?: string; parts?: readonly ControlPlanePart[]; controllers?: readonly string[] },
+  options: { advertise?: string; parts?: readonly ControlPlanePart[]; flags?: Flags },
 ): Promise<{ cluster: Omit<Cluster, 'stop'> & { stop: () => Promise<void> } }> {
   const plane = await startPlane(box, folder, options, (parts) =>
     onStop(async () => {

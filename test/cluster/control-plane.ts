@@ -36,6 +36,9 @@ export type User = keyof typeof USERS;
 export const PARTS = ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler'] as const;
 export type ControlPlanePart = (typeof PARTS)[number];
 
+/** Of the programs: the last of two counts. */
+export type Flags = Partial<Readonly<Record<ControlPlanePart, readonly string[]>>>;
+
 /** In its certificate whatever address it is reached by. */
 const SERVER_NAME = 'kubernetes.default.svc';
 
@@ -60,8 +63,8 @@ export async function startControlPlane(
   {
     advertise,
     parts: wanted = PARTS,
-    controllers = ['*'],
-  }: { advertise?: string; parts?: readonly ControlPlanePart[]; controllers?: readonly string[] },
+    flags = {},
+  }: { advertise?: string; parts?: readonly ControlPlanePart[]; flags?: Flags },
   onStarting: (parts: ControlPlane['parts']) => void,
 ): Promise<ControlPlane> {
   const certificates = path.join(folder, 'certificates');
@@ -99,7 +102,7 @@ export async function startControlPlane(
   const part = async (name: ControlPlanePart, args: readonly string[], ready: () => Promise<boolean>) =>
     new Part(box, {
       name,
-      command: [await programPath(name), ...args],
+      command: [await programPath(name), ...args, ...(flags[name] ?? [])],
       ready,
       logFile: path.join(folder, `${name}.log`),
     });
@@ -147,7 +150,6 @@ export async function startControlPlane(
         `--kubeconfig=${kubeconfigs['system:kube-controller-manager']}`,
         `--service-account-private-key-file=${privateKey}`,
         `--root-ca-file=${certificateFile}`,
-        `--controllers=${controllers.join(',')}`,
         '--leader-elect=false',
         // The default of 20 a second would limit the Jobs, and not what is tested.
         '--kube-api-qps=200',

@@ -8,7 +8,7 @@ import { decodeWatchEvent } from '../../src/shared/watch-event.ts';
 import type { Wire } from '../../src/shared/wire.ts';
 import { FakeApiServer } from '../fakes/api-server.ts';
 import { type Cluster, startControlPlane } from './cluster.ts';
-import { CONTROLLERS, compareAll, differenceOf, installForFidelity, transcriptOf } from './fidelity/suite.ts';
+import { compareAll, differenceOf, FLAGS, installForFidelity, transcriptOf } from './fidelity/suite.ts';
 import { WRONG_MODELS } from './fidelity/wrong-models.ts';
 import { run } from './run.ts';
 
@@ -26,7 +26,7 @@ describe('the API server of the simulation', { ...options, timeout: 300_000 }, (
   let cluster: Cluster;
 
   before(async () => {
-    cluster = await startControlPlane(['etcd', 'kube-apiserver'], { controllers: CONTROLLERS });
+    cluster = await startControlPlane(['etcd', 'kube-apiserver'], { flags: FLAGS });
     await installForFidelity(cluster);
   });
   after(() => (cluster as Cluster | undefined)?.stop()); // not there if its start failed

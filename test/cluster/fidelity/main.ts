@@ -1,7 +1,7 @@
 // The model of the API server against the real one: node test/cluster/fidelity/main.ts --scripts 500 [--from 0]; one alone: --seed 4711
 import { parseArgs } from 'node:util';
 import { startControlPlane } from '../cluster.ts';
-import { CONTROLLERS, compareAll, installForFidelity } from './suite.ts';
+import { compareAll, FLAGS, installForFidelity } from './suite.ts';
 
 const { values } = parseArgs({
   options: {
@@ -13,7 +13,7 @@ const { values } = parseArgs({
 const from = Number(values.seed ?? values.from);
 const count = values.seed === undefined ? Number(values.scripts) : 1;
 
-const cluster = await startControlPlane(['etcd', 'kube-apiserver'], { controllers: CONTROLLERS });
+const cluster = await startControlPlane(['etcd', 'kube-apiserver'], { flags: FLAGS });
 try {
   await installForFidelity(cluster);
   const begun = performance.now();

@@ -5,6 +5,7 @@ import { ROOT } from '../../../src/shared/package.ts';
 import type { Wire } from '../../../src/shared/wire.ts';
 import { FakeApiServer } from '../../fakes/api-server.ts';
 import type { Cluster } from '../cluster.ts';
+import type { Flags } from '../control-plane.ts';
 import { until } from '../controller.ts';
 import { KIND_NAMES, KINDS, scriptOf } from './script.ts';
 import { Transcriber } from './transcript.ts';
@@ -27,7 +28,7 @@ const AT_ONCE = 12;
 const COLLECTED_MS = 30_000;
 
 /** What the suite needs of a cluster: etcd and API server, and a controller manager that collects garbage and is not started yet. */
-export const CONTROLLERS = ['garbage-collector-controller'] as const;
+export const FLAGS: Flags = { 'kube-controller-manager': ['--controllers=garbage-collector-controller'] };
 
 export async function installForFidelity(cluster: Cluster): Promise<void> {
   await cluster.kubectl('apply', '--server-side', '-f', path.join(ROOT, 'k8s/crds'));
