@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, suite, test } from 'node:test';
+import { promisify } from 'node:util';
 import { stringify } from 'yaml';
 import { type Cluster, startControlPlane } from '../cluster/cluster.ts';
+import { programPath } from '../cluster/programs.ts';
 import {
   at,
   CHART,
@@ -22,6 +26,7 @@ import {
 } from './helm.ts';
 import { shownSweeps, sweepOfNotes } from './sweeps.ts';
 
+const execute = promisify(execFile);
 const HOME = 'cnn-sweep';
 const LEASE = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease' };
 const SWEEP = {
@@ -30,6 +35,11 @@ const SWEEP = {
   metadata: { name: 'kept', namespace: HOME },
   spec: { grid: [{ widths: [[3, 8]] }] },
 };
+
+const SECRET_KEYS = [
+  ['callout', 'controller', 'dashboard', 'sys'],
+  ['ca.crt', 'tls.crt', 'tls.key'],
+];
 
 // There is no node: what is installed does not run, and nothing waits for it.
 suite('on a real API server', { skip: SKIP, timeout: 300_000 }, () => {
@@ -56,6 +66,16 @@ suite('on a real API server', { skip: SKIP, timeout: 300_000 }, () => {
   const get = async (...args: string[]): Promise<unknown> =>
     JSON.parse((await cluster.kubectl('get', ...args, '--output=json', '--ignore-not-found')) || 'null');
   const deployment = () => get('deployment', 'cnn-sweep-controller', '--namespace', HOME);
+  /** What the chart made for NATS. */
+  const secretsOf = async () => {
+    const data = async (name: string) => at(await get('secret', name, '--namespace', HOME), 'data');
+    const both = [await data('cnn-sweep-nats-auth'), await data('cnn-sweep-nats-tls')];
+    assert.deepEqual(
+      both.map((each) => Object.keys(each as object)),
+      SECRET_KEYS,
+    );
+    return both;
+  };
   const everything = async () => {
     // Events come and go, and the API server keeps its own list of groups.
     const kinds = (await cluster.kubectl('api-resources', '--verbs=list', '--output=name')).trim().split('\n');
@@ -66,6 +86,7 @@ suite('on a real API server', { skip: SKIP, timeout: 300_000 }, () => {
   for (const [index, program] of HELMS.entries()) {
     suite(program, () => {
       let beforehand: string[];
+      let secrets: unknown;
 
       test('installs, also over kinds that an earlier release left', async () => {
         beforehand = await everything();
@@ -74,6 +95,7 @@ suite('on a real API server', { skip: SKIP, timeout: 300_000 }, () => {
         await cluster.kubectl('wait', '--for=condition=Established', 'crd/sweeps.cnn-sweep.dev', '--timeout=30s');
         await cluster.apply(JSON.stringify(sweepOfNotes(said)), '--dry-run=server', '--validate=strict');
         await cluster.apply(JSON.stringify(SWEEP));
+        secrets = await secretsOf();
       });
 
       test('upgrades to two replicas in two namespaces, and the other way to start anew', async () => {
@@ -89,6 +111,7 @@ suite('on a real API server', { skip: SKIP, timeout: 300_000 }, () => {
         assert.deepEqual(at(await get('lease', lease.name, '--namespace', HOME), 'spec'), held.spec, 'who leads');
         assert.ok(await get('role', 'cnn-sweep-controller', '--namespace=team'));
         assert.ok(await get('poddisruptionbudget', 'cnn-sweep-controller', '--namespace', HOME));
+        assert.deepEqual(await secretsOf(), secrets, 'passwords and certificates are the same');
 
         await run(program, `upgrade ${CHART}`, [], { controller: { leaderElection: { enabled: false } } });
         assert.deepEqual(at(await deployment(), 'spec', 'strategy'), { type: 'Recreate' });
@@ -181,7 +204,9 @@ suite('on a real API server', { skip: SKIP, timeout: 300_000 }, () => {
 
   test('our Pods are admitted where the level is restricted', async () => {
     await run('helm', `install ${CHART}`);
-    for (const { name, pod } of podsOf(await render({ controller: { replicas: 2 } }))) {
+    // A claim becomes a volume of a Pod only by its StatefulSet.
+    const values = { controller: { replicas: 2 }, nats: { persistence: { enabled: false } } };
+    for (const { name, pod } of podsOf(await render(values))) {
       const object = {
         apiVersion: 'v1',
         kind: 'Pod',
@@ -203,6 +228,32 @@ suite('on a real API server', { skip: SKIP, timeout: 300_000 }, () => {
       ),
       /violates PodSecurity/,
     );
+  });
+
+  test('passwords are letters and digits, each its own, and the certificate is for the names of the Service', async () => {
+    const [auth, tls] = (await secretsOf()) as [Record<string, string>, Record<string, string>];
+    const words = Object.values(auth).map((value) => Buffer.from(value, 'base64').toString());
+    for (const word of words) assert.match(word, /^n[A-Za-z0-9]{39}$/);
+    assert.equal(new Set(words).size, 4);
+    assertCertificate(tls);
+  });
+
+  test('the Secrets of the plain manifests are made once, with the same keys', async () => {
+    const secretsFor = () => execute('sh', [path.join(CHART, '../k8s/nats-secrets.sh'), 'team'], environment);
+    const kubectl = path.dirname(await programPath('kubectl'));
+    const environment = {
+      env: { ...process.env, KUBECONFIG: cluster.kubeconfig, PATH: `${kubectl}:${process.env.PATH}` },
+    };
+    const data = async (name: string) => at(await get('secret', name, '--namespace=team'), 'data');
+    await secretsFor();
+    const made = [await data('cnn-sweep-nats-auth'), await data('cnn-sweep-nats-tls')] as Record<string, string>[];
+    assert.deepEqual(
+      made.map((each) => Object.keys(each)),
+      SECRET_KEYS,
+    );
+    assertCertificate(made[1] ?? {}, 'team');
+    await secretsFor();
+    assert.deepEqual([await data('cnn-sweep-nats-auth'), await data('cnn-sweep-nats-tls')], made);
   });
 
   test('the objects of `helm test` are accepted', async () => {
@@ -238,3 +289,17 @@ suite('on a real API server', { skip: SKIP, timeout: 300_000 }, () => {
     assert.ok(find(objects, 'PodDisruptionBudget', 'cnn-sweep-controller'));
   });
 });
+
+/** Signed by the authority beside it, which stays trusted for years, for every name that the Service has. */
+function assertCertificate(tls: Readonly<Record<string, string>>, namespace = HOME): void {
+  const read = (key: string) => Buffer.from(tls[key] ?? '', 'base64');
+  const [authority, certificate] = [new X509Certificate(read('ca.crt')), new X509Certificate(read('tls.crt'))];
+  assert.ok(certificate.verify(authority.publicKey));
+  assert.ok(certificate.checkPrivateKey(createPrivateKey(read('tls.key'))));
+  const host = `cnn-sweep-nats.${namespace}`;
+  for (const name of ['cnn-sweep-nats', host, `${host}.svc`, `${host}.svc.cluster.local`])
+    assert.equal(certificate.checkHost(name), name);
+  assert.equal(certificate.checkHost('localhost'), undefined);
+  for (const each of [authority, certificate])
+    assert.ok(new Date(each.validTo).getTime() - Date.now() > 9 * 365 * 86_400_000);
+}
