@@ -7,6 +7,7 @@ import type { Log } from '../shared/log.ts';
 import { VERSION } from '../shared/package.ts';
 import { realTimers, type Timers } from '../shared/timers.ts';
 import type { Access } from './access.ts';
+import { Problem } from './api.ts';
 import { addCollect, type CollectOptions } from './collect.ts';
 import { API, addGate } from './gate.ts';
 import { addLogin } from './login.ts';
@@ -57,7 +58,11 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
   await app.register(helmet, { contentSecurityPolicy: policyOf(options.styleHashes), ...HEADERS });
   await app.register(cookie);
-  await app.register(swagger, { openapi: { openapi: '3.1.0', info: INFO } });
+  app.addSchema({ ...Problem, $id: 'Problem' });
+  await app.register(swagger, {
+    openapi: { openapi: '3.1.0', info: INFO },
+    refResolver: { buildLocalReference: ({ $id }) => `${$id}` },
+  });
   const streams = new Streams({ store, access, timers, onResync: () => observer?.resynced() });
   app.decorate('streams', streams);
   if (observer) observeAnswers(app, observer);

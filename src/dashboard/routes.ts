@@ -7,7 +7,6 @@ import { PHASES } from '../sweep/status.ts';
 import type { Access } from './access.ts';
 import {
   CurveList,
-  Problem,
   SweepDetail,
   SweepList,
   TrialDetail,
@@ -87,7 +86,7 @@ type SweepRequest = FastifyRequest<{ Params: SweepPath }>;
 const PROBLEM_ANSWERS = Object.fromEntries(
   [400, 401, 404, 429, 503].map((status) => [
     status,
-    { description: 'RFC 9457', content: { 'application/problem+json': { schema: Problem } } },
+    { description: 'RFC 9457', content: { 'application/problem+json': { schema: { $ref: 'Problem#' } } } },
   ]),
 );
 
