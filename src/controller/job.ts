@@ -34,10 +34,13 @@ export interface TrainerNats {
   readonly url: string;
   /** PEM of the authority to trust, as text: a Pod of another namespace cannot read a Secret of ours. Absent: as the url says. */
   readonly ca?: string | undefined;
-  /** Secret of the Sweep's namespace with the `user` and `password` that all trials share. Absent: each presents a token of its own. */
+  /** Secret of the Sweep's namespace with the `password` of the user `trainer`, whom all trials share. Absent: each presents a token of
+   * its own. */
   readonly secretName?: string | undefined;
 }
 
+/** At a server that nobody vouches at. */
+const SHARED_USER = 'trainer';
 const NATS_FOLDER = '/var/run/secrets/cnn-sweep/nats';
 /** What the kubelet takes at least; it writes a new token long before. */
 const TOKEN_SECONDS = 600;
@@ -206,7 +209,7 @@ function natsArgs({ url, ca, secretName }: TrainerNats, sweepUID: string): strin
   const credentials =
     secretName === undefined
       ? ['--nats-token-file', `${NATS_FOLDER}/token`]
-      : ['--nats-user-file', `${NATS_FOLDER}/user`, '--nats-password-file', `${NATS_FOLDER}/password`];
+      : ['--nats-user', SHARED_USER, '--nats-password-file', `${NATS_FOLDER}/password`];
   const authority = ca === undefined ? [] : ['--nats-ca-file', '/etc/cnn-sweep/nats-ca.crt'];
   return ['--sweep-uid', sweepUID, '--nats-url', url, ...credentials, ...authority];
 }

@@ -140,7 +140,7 @@ class RunningNats implements NatsPart {
     return new Nats({
       url,
       name: 'cnn-sweep-controller',
-      ca: caFile === undefined ? undefined : readFileSync(caFile, 'utf8'),
+      ca: caFile === undefined ? undefined : () => readFileSync(caFile, 'utf8'),
       ...(user !== undefined && {
         inboxPrefix: `_INBOX_${user}`,
         credentials: () => ({ user, password: passwordFile ? readFileSync(passwordFile, 'utf8').trim() : '' }),

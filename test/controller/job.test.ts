@@ -122,8 +122,8 @@ test('without a callout all trials share a Secret, and a trial runs where there 
   assert.deepEqual(container.args.slice(-6), [
     '--nats-url',
     'nats://nats',
-    '--nats-user-file',
-    '/var/run/secrets/cnn-sweep/nats/user',
+    '--nats-user',
+    'trainer',
     '--nats-password-file',
     '/var/run/secrets/cnn-sweep/nats/password',
   ]);
