@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
+import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type ConnectionOptions, connect, headers, type NatsConnection, type NatsError } from 'nats';
-import type { CalloutRules, TokenReview } from '../../src/controller/callout.ts';
+import { CALLOUT_REFUSALS, type CalloutRules, type TokenReview } from '../../src/controller/callout.ts';
 import { deriveAccountKey } from '../../src/controller/callout-account.ts';
 import type { CalloutCluster } from '../../src/controller/callout-facts.ts';
 import {
@@ -13,9 +14,10 @@ import {
   type CalloutOutcome,
 } from '../../src/controller/callout-responder.ts';
 import { openLog } from '../../src/shared/log.ts';
+import { streamSettings } from '../../src/shared/nats-streams.ts';
 import { type ChartNats, startChartNats } from '../cluster/nats-server.ts';
 import { makeClusterSweep, makeJob, makePod, makeSweepObject, SWEEP_UID } from '../controller/builders.ts';
-import { SKIP } from './helm.ts';
+import { CHART, SKIP } from './helm.ts';
 
 const RULES: CalloutRules = { audience: 'nats', serviceAccountName: 'cnn-sweep-trainer', namespaces: ['team'] };
 const POD = 'aaaaaaaa-0000-4000-8000-000000000003';
@@ -319,3 +321,14 @@ async function speakPlainly(url: string): Promise<string> {
   assert.doesNotMatch(said, /PONG/);
   return said;
 }
+
+test('the streams that the documentation has are those that the controller makes', async () => {
+  const guide = await readFile(path.join(CHART, '../docs/nats.md'), 'utf8');
+  const blocks = [...guide.matchAll(/```json\n([\s\S]*?)```/g)].map(([, block = '']) => JSON.parse(block));
+  assert.deepEqual(blocks, streamSettings({ replicas: 3 }));
+});
+
+test('the documentation names every reason to refuse a client', async () => {
+  const guide = await readFile(path.join(CHART, '../docs/nats.md'), 'utf8');
+  for (const reason of CALLOUT_REFUSALS) assert.ok(guide.includes(`\`${reason}\``), reason);
+});
