@@ -86,6 +86,16 @@ suite('the notes after an installation', { skip: SKIP }, () => {
     assert.match(said, /^ {2}nats:2\.14\.9$/m);
   });
 
+  test('warn of trials that share a password, and where it must be', async () => {
+    const external = { url: 'nats://nats.test', tls: false, existingSecret: 'theirs', trainerSecret: 'shared' };
+    const said = await notes({ watchNamespaces: ['a', 'b'], nats: { enabled: false, external } });
+    assert.match(
+      said,
+      /WARNING: without the callout all trials share what Secret shared holds, which must be in a, b:/,
+    );
+    assert.doesNotMatch(await notes(), /without the callout/);
+  });
+
   test('warn of what is off', async () => {
     const said = await notes({ admissionPolicy: { enabled: false }, rbac: { aggregate: false } });
     assert.match(said, /admissionPolicy\.enabled +WARNING: whoever may create Sweeps starts Pods/);

@@ -49,6 +49,10 @@ const REFUSED: Readonly<Record<string, { values: Values; want: RegExp }>> = {
     values: { nats: { enabled: false, external: { url: 'nats://nats.test', existingSecret: 'a' } } },
     want: /nats\.external\.url: nats:\/\/nats\.test: nats\.external\.tls is on/,
   },
+  'plain text with a url that says TLS': {
+    values: { nats: { enabled: false, external: { url: 'tls://nats.test', tls: false, existingSecret: 'a' } } },
+    want: /nats\.external\.url: tls:\/\/nats\.test: nats\.external\.tls is off/,
+  },
   'a NATS server without a scheme': {
     values: { nats: { enabled: false, external: { url: 'nats.test:4222', existingSecret: 'a' } } },
     want: /nats.external.url/,
