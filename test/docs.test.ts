@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { openControllerMetrics } from '../src/controller/metrics.ts';
 import { ROOT } from '../src/shared/package.ts';
-import { type MetricDescription, openTelemetry } from '../src/shared/telemetry.ts';
+import type { MetricDescription } from '../src/shared/telemetry.ts';
 import { FAILURE_REASONS, REASONS, RETRY_REASONS, STUCK_REASONS } from '../src/sweep/reasons.ts';
+import { controllerMetrics, dashboardMetrics } from './monitoring/registries.ts';
 
 const read = (file: string) => readFileSync(path.join(ROOT, file), 'utf8');
 
@@ -62,17 +62,16 @@ const byName = (metrics: readonly MetricDescription[]) =>
     .map(({ name, type, labels }) => ({ name, type, labels: sorted(labels) }))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 
-const figures = () => ({ depth: 0, activeWorkers: 0, unfinishedWorkSeconds: 0, longestRunningSeconds: 0 });
+const REGISTRIES = {
+  controller: { declared: controllerMetrics, headings: ['Of the controller', 'Of both', 'Of NATS, by the controller'] },
+  dashboard: { declared: dashboardMetrics, headings: ['Of the dashboard', 'Of both'] },
+};
 
-test('metrics: the controller’s are documented with their types and labels, and there are no others', () => {
-  const telemetry = openTelemetry('controller');
-  openControllerMetrics(telemetry, { figures, leads: () => false, leaseName: 'lease' });
-  const wanted = ['Of the controller', 'Of both', 'Of NATS, by the controller'].flatMap(documented);
-  // Those of a connection come with it.
-  const isThere = ({ name }: MetricDescription) => telemetry.described.some((each) => each.name === name);
-  const always = wanted.filter((each) => !each.name.startsWith('cnn_sweep_nats_') || isThere(each));
-  assert.deepEqual(byName(telemetry.described), byName(always));
-});
+for (const [program, { declared, headings }] of Object.entries(REGISTRIES)) {
+  test(`metrics: those of the ${program} are documented with their types and labels, and there are no others`, () => {
+    assert.deepEqual(byName(declared()), byName(headings.flatMap(documented)));
+  });
+}
 
 test('metrics: no label is one that a scrape adds', () => {
   const added = ['namespace', 'job', 'instance', 'pod', 'container', 'service', 'endpoint'];

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openControllerMetrics } from '../../src/controller/metrics.ts';
+import { openNatsMetrics } from '../../src/controller/nats-metrics.ts';
 import { openTelemetry } from '../../src/shared/telemetry.ts';
+import { FAILURE_REASONS, RETRY_REASONS } from '../../src/sweep/reasons.ts';
 import type { SweepStatus } from '../../src/sweep/status.ts';
 
 const figures = () => ({ depth: 3, activeWorkers: 2, unfinishedWorkSeconds: 1.5, longestRunningSeconds: 1 });
@@ -10,6 +12,7 @@ const options = { figures, leads: () => true, leaseName: 'cnn-sweep-controller' 
 function open() {
   const telemetry = openTelemetry('controller');
   const metrics = openControllerMetrics(telemetry, options);
+  openNatsMetrics(telemetry);
   const page = async () => (await telemetry.expose(undefined)).body.split('\n').filter((line) => /^[a-z]/.test(line));
   return { metrics, page };
 }
@@ -26,6 +29,36 @@ function seeSweeps(metrics: ReturnType<typeof open>['metrics'], count: number, n
     metrics.trials.created(seen.namespace);
     for (const outcome of ['Succeeded', 'Failed', 'Stopped'] as const) {
       metrics.trials.finished(seen.namespace, outcome, 100, 1);
+    }
+  }
+}
+
+/** Whatever the API server answers, and however attempts end. */
+function seeTroubles({ trials, turns, queue, onRequest }: ReturnType<typeof open>['metrics']): void {
+  for (const reason of FAILURE_REASONS) trials.failed(reason);
+  for (const reason of RETRY_REASONS) for (let at = 0; at < 100; at++) trials.retried(`ns-${at}`, reason, 1);
+  trials.started(10);
+  turns.refused();
+  turns.panicked();
+  queue.retried?.();
+  for (const result of ['success', 'error', 'requeue_after'] as const) queue.ended?.(result, 1);
+  for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const) {
+    for (const code of [
+      '200',
+      '201',
+      '403',
+      '404',
+      '409',
+      '410',
+      '422',
+      '429',
+      '500',
+      '502',
+      '503',
+      '504',
+      '<error>',
+    ]) {
+      onRequest({ method, host: '10.0.0.1:443', code, seconds: 1, retried: true });
     }
   }
 }
@@ -53,6 +86,7 @@ test('the names that dashboards for other controllers know are spelt as those sp
 test('300 sweeps of 10,000 trials in 100 namespaces make no more than 1,000 series', async () => {
   const { metrics, page } = open();
   seeSweeps(metrics, 300, 100);
+  seeTroubles(metrics);
   const lines = await page();
   assert.ok(lines.length <= 1000, `${lines.length} series`);
   assert.ok(lines.some((line) => line.startsWith('cnn_sweep_trials_created_total{sweep_namespace="_other"}')));
