@@ -32,6 +32,8 @@ export type LogEntry = {
   readonly position: number;
   /** Messages behind this one when it was read; 0: live. */
   readonly pending: number;
+  /** When the log took it, by its own clock, in milliseconds since 1970. */
+  readonly publishedMs?: number;
 } & (
   | MessageContent
   /** A message that does not decode: to be counted. */
@@ -80,7 +82,7 @@ export class BusError extends SweepError {
 /** One message of a log as an entry for its reader. */
 export function entryOf(
   { subject, payload }: { readonly subject: string; readonly payload: Uint8Array | string },
-  place: { readonly position: number; readonly pending: number },
+  place: Pick<LogEntry, 'position' | 'pending' | 'publishedMs'>,
 ): LogEntry {
   try {
     return { ...place, ...decodeMessage(subject, payload) };
@@ -92,7 +94,8 @@ export function entryOf(
 
 /** The bus within a process. It forgets nothing while the process lives. */
 export class InProcessBus implements Bus {
-  readonly #log: { readonly subject: string; readonly payload: Uint8Array | string }[] = [];
+  readonly #log: { readonly subject: string; readonly payload: Uint8Array | string; readonly publishedMs: number }[] =
+    [];
   readonly #ids = new Set<string>();
   readonly #readers = new Set<() => void>();
   #isClosed: boolean = false;
@@ -107,7 +110,7 @@ export class InProcessBus implements Bus {
 
   /** As it comes: whoever reads must stand it. */
   append(subject: string, payload: Uint8Array | string): void {
-    this.#log.push({ subject, payload });
+    this.#log.push({ subject, payload, publishedMs: Date.now() });
     for (const wake of this.#readers) wake();
   }
 
@@ -117,8 +120,11 @@ export class InProcessBus implements Bus {
     yield { position, pending: this.#log.length - position, kind: 'opened', log: LOG, isAnother };
     while (!signal.aborted) {
       const message = this.#log[position];
-      if (message) yield entryOf(message, { position: ++position, pending: this.#log.length - position });
-      else await this.#news(signal);
+      if (!message) await this.#news(signal);
+      else {
+        const { publishedMs } = message;
+        yield entryOf(message, { position: ++position, pending: this.#log.length - position, publishedMs });
+      }
     }
   }
 

@@ -36,8 +36,11 @@ export class NatsBus implements Bus {
     const onTrouble = (error: BusError | undefined) => this.#note(reader, error);
     try {
       for await (const entry of readStream(this.nats, { stream: MEASUREMENTS_STREAM, signal, from, onTrouble })) {
-        const { position, pending } = entry;
-        yield entry.kind === 'opened' ? entry : entryOf(entry, { position, pending });
+        if (entry.kind === 'opened') yield entry;
+        else {
+          const { position, pending, publishedMs } = entry;
+          yield entryOf(entry, { position, pending, publishedMs });
+        }
       }
     } finally {
       this.#note(reader, undefined);

@@ -7,7 +7,13 @@ import { pause, realTimers, type Timers } from './timers.ts';
 
 /** One message of a stream, or that reading (again) begins. */
 export type StreamEntry = { readonly position: number; readonly pending: number } & (
-  | { readonly kind: 'message'; readonly subject: string; readonly payload: Uint8Array }
+  | {
+      readonly kind: 'message';
+      readonly subject: string;
+      readonly payload: Uint8Array;
+      /** By the server's clock, since 1970. */
+      readonly publishedMs: number;
+    }
   | { readonly kind: 'opened'; readonly log: string; readonly isAnother: boolean }
 );
 
@@ -194,7 +200,7 @@ class Pull implements AsyncIterable<Read> {
       this.#note(message, code);
       return;
     }
-    const { position, delivered, pending } = placeOf(message.reply ?? '');
+    const { delivered, ...place } = placeOf(message.reply ?? '');
     // Something was lost on the way: begin anew behind what came.
     if (delivered !== this.#delivered + 1) {
       this.#break();
@@ -202,7 +208,7 @@ class Pull implements AsyncIterable<Read> {
     }
     this.#delivered = delivered;
     this.#outstanding--;
-    this.#queue.push({ kind: 'message', subject: message.subject, payload: message.data, position, pending });
+    this.#queue.push({ kind: 'message', subject: message.subject, payload: message.data, ...place });
     this.#wake();
   }
 
@@ -251,12 +257,13 @@ class Pull implements AsyncIterable<Read> {
 }
 
 /** `$JS.ACK.<stream>.<consumer>.<times>.<position>.<delivered>.<time>.<pending>`, newer ones with domain and account before the stream. */
-function placeOf(reply: string): { position: number; delivered: number; pending: number } {
+function placeOf(reply: string) {
   const tokens = reply.split('.');
   const at = tokens.length > 9 ? 7 : 5;
   return {
     position: Number(tokens[at]),
     delivered: Number(tokens[at + 1]),
+    publishedMs: Number(tokens[at + 2]) / 1e6,
     pending: Number(tokens[at + 3]),
   };
 }

@@ -129,6 +129,7 @@ export function busKeepsItsPromises(open: () => Promise<OpenedBus>): void {
     const [entry] = (await readUntil(bus, isEpoch)).slice(-1);
     assert.ok(entry?.kind === 'epoch');
     assert.deepEqual([entry.address, entry.measurements], [address, [measure(3)]]);
+    assert.ok(Math.abs(Date.now() - (entry.publishedMs ?? 0)) < 60_000, 'when it was published');
   });
 
   on('progress arrives beside Measurements', async ({ bus }) => {
