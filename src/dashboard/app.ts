@@ -8,6 +8,7 @@ import { VERSION } from '../shared/package.ts';
 import { realTimers, type Timers } from '../shared/timers.ts';
 import type { Access } from './access.ts';
 import { Problem } from './api.ts';
+import { closeInTime } from './closing.ts';
 import { addCollect, type CollectOptions } from './collect.ts';
 import { API, addGate } from './gate.ts';
 import { addLogin } from './login.ts';
@@ -65,6 +66,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   });
   const streams = new Streams({ store, access, timers, onResync: () => observer?.resynced() });
   app.decorate('streams', streams);
+  closeInTime(app, timers);
   if (observer) observeAnswers(app, observer);
   addGate(app, { access, timers });
   addLogin(app, access);
