@@ -4,6 +4,7 @@ import type { Address, View } from './address.ts';
 import { usePage } from './context.ts';
 import { CurvesView } from './curves-view.tsx';
 import { Link } from './link.tsx';
+import type { Ref } from './measure.ts';
 import { type SweepPageData, sweepDataOf } from './sweep-data.ts';
 import type { SweepFeed, SweepView } from './sweep-feed.ts';
 import { ProgressBar } from './sweeps-view.tsx';
@@ -33,13 +34,16 @@ export function SweepPage({ feed, view }: { readonly feed: SweepFeed; readonly v
   useEffect(() => {
     if (lacking !== null) feed.wantCurves([lacking]);
   }, [feed, lacking]);
+  // A headline that may still change has room for two lines: nothing below it moves. It keeps the room when the sweep ends.
+  const wasOpen: Ref<boolean> = useRef<boolean | null>(false);
   if (!data) return <Waiting view={view} />;
   const { state } = data;
   const { headline } = explainVerdict(state);
+  wasOpen.current ||= !(state.verdict?.isFinal ?? false);
   return (
     <main id="main">
       <div class="headline">
-        <h1 class={address.view === 'curves' ? undefined : 'short'}>{headline}</h1>
+        <h1 class={`${address.view === 'curves' ? '' : 'short'} ${wasOpen.current ? 'roomy' : ''}`}>{headline}</h1>
         <div class="progress">
           <ProgressBar
             done={countEnded(state.detail)}

@@ -184,5 +184,5 @@ function describe(bars: readonly Bar[], rows: readonly TrialRow[], lanes: number
     again > 0
       ? ` ${plural(again, 'trial')} ${again === 1 ? 'is a' : 'are'} later attempt${again === 1 ? '' : 's'}, marked ↻.`
       : '';
-  return `${plural(bars.length, 'trial')} on ${plural(lanes, 'lane')} over ${formatSeconds(span / 1000)}.${retried}${rest}`;
+  return `Who ran where and when: ${plural(bars.length, 'trial')} on ${plural(lanes, 'lane')} over ${formatSeconds(span / 1000)}.${retried}${rest}`;
 }

@@ -29,6 +29,8 @@ export interface Served {
   readonly store: Store;
   /** `http://localhost:40123/` */
   readonly url: string;
+  /** Cuts all connections; the server goes on. */
+  drop(): void;
   close(): Promise<void>;
 }
 
@@ -40,6 +42,7 @@ export async function servePage(pageFolder: string, options: Partial<AppOptions>
   return {
     store,
     url: `http://localhost:${port}/`,
+    drop: () => app.server.closeAllConnections(),
     close: async () => {
       app.server.closeAllConnections();
       await app.close();

@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { after, before, describe, test } from 'node:test';
+import type { Browser } from 'playwright-core';
+import { launchBrowser, skipWithoutBrowser } from '../../browser.ts';
+import { openPage, VIEWS } from './opened.ts';
+import { type BuiltPage, buildPage, type Served, servePage } from './served.ts';
+import { growStudy, readStudy, tellStudy } from './study.ts';
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+interface Violation {
+  readonly id: string;
+  readonly help: string;
+  readonly nodes: readonly { readonly target: unknown; readonly failureSummary?: string }[];
+}
+
+describe('the page is accessible, says axe-core', { skip: skipWithoutBrowser }, () => {
+  let browser: Browser;
+  let built: BuiltPage;
+  let served: Served;
+
+  before(async () => {
+    [browser, built] = await Promise.all([launchBrowser(), buildPage()]);
+    served = await servePage(built.folder);
+    tellStudy(served.store, readStudy());
+    growStudy(served.store, readStudy(), { name: 'growing', uid: 'e8b07a0c-0000-4000-8000-00000000000a' }).to(4);
+  });
+  after(async () => {
+    await browser?.close();
+    await served?.close();
+    await built?.remove();
+  });
+
+  /** What axe-core finds, one line a node; no rule is switched off. */
+  async function complaintsOf(
+    query: string,
+    drawn: string,
+    colorScheme: 'light' | 'dark',
+    width: number,
+  ): Promise<string[]> {
+    const { page } = await openPage(browser, served.url, query, { colorScheme, viewport: { width, height: 900 } });
+    await page.locator(drawn).first().waitFor();
+    for (const summary of await page.locator('details:not([open]) > summary').all()) await summary.click();
+    // Through the debugger: the page's own policy lets no script in.
+    await page.evaluate(axe);
+    const violations: Violation[] = await page.evaluate('axe.run().then(({ violations }) => violations)');
+    await page.close();
+    return violations.flatMap(({ id, help, nodes }) =>
+      nodes.map(({ target, failureSummary }) => `${id}: ${help}: ${target}: ${failureSummary}`),
+    );
+  }
+
+  const views = {
+    ...VIEWS,
+    'a growing sweep': { query: '?sweep=local/growing', drawn: '.curve-chart canvas' },
+    'a sweep that is not there': { query: '?sweep=local/nothing', drawn: '.empty' },
+  };
+  for (const [sentence, { query, drawn }] of Object.entries(views))
+    for (const { theme, width } of [
+      { theme: 'light', width: 360 },
+      { theme: 'dark', width: 1280 },
+    ] as const)
+      test(`${sentence}, ${theme}, ${width} pixels wide`, async () => {
+        assert.deepEqual(await complaintsOf(query, drawn, theme, width), []);
+      });
+
+  test('what is pressed measures 24 pixels at least, links within sentences aside', async () => {
+    for (const { query, drawn } of Object.values(VIEWS)) {
+      const { page } = await openPage(browser, served.url, query, { viewport: { width: 360, height: 800 } });
+      await page.locator(drawn).first().waitFor();
+      const small = await page
+        .locator('button, select, input[type=search], a:not(td a):not(p a):not(.skip), summary')
+        .evaluateAll((targets) =>
+          targets
+            .filter((target) => target.checkVisibility())
+            .map((target) => ({ text: target.textContent, ...target.getBoundingClientRect().toJSON() }))
+            .filter(({ width, height }) => width < 24 || height < 24)
+            .map(({ text, width, height }) => `${text}: ${width} × ${height}`),
+        );
+      assert.deepEqual(small, [], query);
+      await page.close();
+    }
+  });
+});
