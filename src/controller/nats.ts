@@ -2,7 +2,7 @@
 // Nothing of it decides anything about a sweep, and nothing waits for it.
 import { existsSync, readFileSync } from 'node:fs';
 import type { BusStatus } from '../shared/bus.ts';
-import { type Cluster, openCluster } from '../shared/calls.ts';
+import { type CallOptions, type Cluster, openCluster } from '../shared/calls.ts';
 import { SWEEPS } from '../shared/kinds.ts';
 import type { Log } from '../shared/log.ts';
 import { Nats } from '../shared/nats.ts';
@@ -49,6 +49,8 @@ const FILES_EVERY_MS = 5_000;
 const IDLE_MS = 1_000;
 /** Streams looked after, and models that cannot win any more; more often where less than that is waited for. */
 const LOOK_EVERY_MS = 60_000;
+/** The next look asks again: this one looks after the streams, too. */
+const LIST: CallOptions = { tries: 2, timeoutMs: 10_000 };
 const NOT_YET: BusStatus = { connected: false, reason: 'Unreachable', message: 'its Secret is not there yet' };
 
 /** Starts it; never fails, and never ends by itself. */
@@ -226,7 +228,7 @@ class RunningNats implements NatsPart {
     for (const namespace of this.#options.namespaces ?? [undefined]) {
       let next: string | undefined;
       do {
-        const page = await this.#cluster.list(SWEEPS, { namespace, continue: next });
+        const page = await this.#cluster.list(SWEEPS, { namespace, continue: next }, LIST);
         for (const { metadata } of page.items) uids.add(metadata.uid);
         next = page.continue;
       } while (next !== undefined);
