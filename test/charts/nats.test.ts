@@ -332,3 +332,47 @@ test('the documentation names every reason to refuse a client', async () => {
   const guide = await readFile(path.join(CHART, '../docs/nats.md'), 'utf8');
   for (const reason of CALLOUT_REFUSALS) assert.ok(guide.includes(`\`${reason}\``), reason);
 });
+
+describe('a server of one’s own without the callout, configured by the documentation', {
+  skip: SKIP,
+  timeout: 60_000,
+}, () => {
+  let nats: ChartNats;
+  before(async () => {
+    const guide = await readFile(path.join(CHART, '../docs/nats.md'), 'utf8');
+    const [, trainer = ''] = /```\n(\{\n {2}user: trainer[\s\S]*?)```/.exec(guide) ?? [];
+    assert.notEqual(trainer, '');
+    nats = await startChartNats({
+      env: { TRAINER_PASSWORD: 'shared' },
+      change: (text) => {
+        const [before = '', others = ''] = text.split('# Everybody else is a trial');
+        assert.match(others, /auth_callout/);
+        // A variable that nobody uses is a mistake to the server.
+        return `${before}\nserver_tags: [$account_key]\n`.replace(/users: \[\n\s*\{\n\s*user: controller/, (users) =>
+          users.replace('[', `[\n${trainer}`),
+        );
+      },
+    });
+  });
+  after(() => nats.stop());
+
+  test('a trial publishes and hears that it arrived, and neither reads what others say nor answers for the server', async () => {
+    const tls = { ca: await readFile(nats.caFile, 'utf8') };
+    const join = (user: string, pass: string, inbox: string) =>
+      connect({ servers: nats.url, tls, user, pass, inboxPrefix: inbox, reconnect: false });
+    const controller = await join('controller', nats.passwords.controller, '_INBOX_controller');
+    const config = { name: 'CNN_SWEEP', storage: 'file', subjects: ['cs.v1.*.*.*.*'] };
+    await controller.request('$JS.API.STREAM.CREATE.CNN_SWEEP', JSON.stringify(config));
+    const trial = await join('trainer', 'shared', `_INBOX_${POD}`);
+    const answer = await trial.request(`cs.v1.${SWEEP_UID}.3.${POD}.epoch`, '[]');
+    assert.equal((JSON.parse(answer.string()) as { stream?: string }).stream, 'CNN_SWEEP');
+    for (const subject of ['cs.v1.>', '$O.>', '$SYS.REQ.USER.AUTH', '$JS.API.>', '_INBOX_controller.>', '>']) {
+      let refused = false;
+      trial.subscribe(subject, { callback: (error) => (refused ||= error !== null) });
+      await trial.flush();
+      assert.ok(refused, subject);
+    }
+    await trial.close();
+    await controller.close();
+  });
+});

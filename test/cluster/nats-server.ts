@@ -29,19 +29,30 @@ export interface ChartNats {
   stop(): Promise<void>;
 }
 
-/** Starts it on loopback. @param values of the chart */
-export async function startChartNats(values: Values = {}): Promise<ChartNats> {
+/** Starts it on loopback. @param change of the configuration, for servers that are not the chart's own */
+export async function startChartNats({
+  values = {},
+  change = (text) => text,
+  env = {},
+}: ChartNatsOptions = {}): Promise<ChartNats> {
   await buildPrograms(['nats-server']);
   const folder = await mkdtemp(path.join(tmpdir(), 'cnn-sweep-nats-'));
   try {
-    return await startIn(folder, values);
+    return await startIn(folder, { values, change, env });
   } catch (error) {
     await rm(folder, { recursive: true, force: true });
     throw error;
   }
 }
 
-async function startIn(folder: string, values: Values): Promise<ChartNats> {
+export interface ChartNatsOptions {
+  /** Of the chart. */
+  readonly values?: Values;
+  readonly change?: (configuration: string) => string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+async function startIn(folder: string, { values, change, env }: Required<ChartNatsOptions>): Promise<ChartNats> {
   const inside = (...parts: string[]) => path.join(folder, ...parts);
   for (const each of ['nats', 'nats-secrets', 'auth', 'tls', 'data']) await mkdir(inside(each));
   const auth = Object.fromEntries(
@@ -57,7 +68,7 @@ async function startIn(folder: string, values: Values): Promise<ChartNats> {
   const secrets = inside('nats-secrets/secrets.conf');
   await run(process.execPath, [main, `--auth-folder=${inside('auth')}`, `--out=${secrets}`]);
   const [port, http] = [await freePort(), await freePort()];
-  const text = await configurationOf(values);
+  const text = change(await configurationOf(values));
   await writeFile(
     inside('nats/nats.conf'),
     replaced(text, {
@@ -73,7 +84,7 @@ async function startIn(folder: string, values: Values): Promise<ChartNats> {
   const part = new Part(openLoopback(), {
     name: 'nats-server',
     command: [await programPath('nats-server'), '--config', inside('nats/nats.conf')],
-    env: { POD_NAME: 'cnn-sweep-nats-0' },
+    env: { POD_NAME: 'cnn-sweep-nats-0', ...env },
     ready: async () => (await fetch(`http://127.0.0.1:${http}/healthz`)).ok,
     logFile,
   });
