@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -13,10 +14,16 @@ import {
   type CalloutDeps,
   type CalloutOutcome,
 } from '../../src/controller/callout-responder.ts';
+import { readContents } from '../../src/controller/nats-contents.ts';
 import { openLog } from '../../src/shared/log.ts';
-import { streamSettings } from '../../src/shared/nats-streams.ts';
+import { Nats } from '../../src/shared/nats.ts';
+import { NatsBus } from '../../src/shared/nats-bus.ts';
+import { readModel, uploadModel } from '../../src/shared/nats-models.ts';
+import { ensureStreams, purgeModel, readFill, streamSettings } from '../../src/shared/nats-streams.ts';
+import { encodeMeasurements } from '../../src/sweep/message.ts';
 import { type ChartNats, startChartNats } from '../cluster/nats-server.ts';
 import { makeClusterSweep, makeJob, makePod, makeSweepObject, SWEEP_UID } from '../controller/builders.ts';
+import { makeMeasurement } from '../sweep/builders.ts';
 import { CHART, SKIP } from './helm.ts';
 
 const RULES: CalloutRules = { audience: 'nats', serviceAccountName: 'cnn-sweep-trainer', namespaces: ['team'] };
@@ -65,6 +72,7 @@ describe('a server configured by the chart', { skip: SKIP, timeout: 120_000 }, (
   let controller: NatsConnection;
   const cluster = makeCluster();
   const open: NatsConnection[] = [];
+  const programs: Nats[] = [];
   const outcomes: CalloutOutcome[] = [];
   const lines: string[] = [];
   let stopFirst = () => {};
@@ -74,17 +82,17 @@ describe('a server configured by the chart', { skip: SKIP, timeout: 120_000 }, (
     ca = await readFile(nats.caFile, 'utf8');
     controller = await connectUser('controller');
     stopFirst = await answer();
-    const request = (stream: string, config: object) =>
-      controller.request(
-        `$JS.API.STREAM.CREATE.${stream}`,
-        JSON.stringify({ name: stream, storage: 'file', ...config }),
-      );
-    await request(STREAMS[0], { subjects: ['cs.v1.*.*.*.*'] });
-    const bucket = ['$O.CNN_SWEEP_MODELS.C.>', '$O.CNN_SWEEP_MODELS.M.>'];
-    await request(STREAMS[1], { subjects: bucket, allow_rollup_hdrs: true, allow_direct: true });
+    const maker = programOf('controller', { password: nats.passwords.controller });
+    await maker.connected(AbortSignal.timeout(10_000));
+    const made = await ensureStreams(maker);
+    assert.deepEqual(
+      made.map(({ outcome }) => outcome),
+      ['Created', 'Created'],
+    );
   });
   after(async () => {
     for (const connection of open) await connection.close();
+    for (const program of programs) await program.close();
     await (nats as ChartNats | undefined)?.stop(); // not there if its start failed
   });
 
@@ -99,6 +107,13 @@ describe('a server configured by the chart', { skip: SKIP, timeout: 120_000 }, (
     open.push(connection);
     return connection;
   };
+  /** As our programs connect. */
+  function programOf(user: string, who: { readonly password: string } | { readonly token: string }): Nats {
+    const credentials = () => ('token' in who ? who : { user, password: who.password });
+    const program = new Nats({ url: nats.url, name: user, ca, inboxPrefix: `_INBOX_${user}`, credentials });
+    programs.push(program);
+    return program;
+  }
   const connectUser = (user: 'controller' | 'dashboard' | 'sys') =>
     join({ user, pass: nats.passwords[user], inboxPrefix: `_INBOX_${user}` });
   const connectTrial = (token: string, options: ConnectionOptions = {}) =>
@@ -167,6 +182,36 @@ describe('a server configured by the chart', { skip: SKIP, timeout: 120_000 }, (
     assert.equal(await publish(trial, `cs.v1.${SWEEP_UID}.3.${POD}.progress`), 'stored');
     assert.equal(await publish(trial, `$O.CNN_SWEEP_MODELS.C.${POD}`, 'x'.repeat(61_440)), 'stored');
     assert.equal(await publish(trial, metaSubject(3, POD), '{}', true), 'stored');
+  });
+
+  test('all that a trial and the dashboard do is within what they may', async () => {
+    const { signal } = new AbortController();
+    const trial = programOf(OTHER_POD, { token: 'four' });
+    await trial.connected(signal);
+    const measurement = makeMeasurement({ trial: 4, attemptUID: OTHER_POD });
+    assert.equal(await new NatsBus(trial).publish(encodeMeasurements(SWEEP_UID, [measurement])), 'stored');
+    const address = { sweepUID: SWEEP_UID, trial: 4, attemptUID: OTHER_POD };
+    const model = randomBytes(150_000);
+    await uploadModel(trial, address, model, { signal, patienceMs: 5_000 });
+
+    const dashboard = programOf('dashboard', { password: nats.passwords.dashboard });
+    await dashboard.connected(signal);
+    assert.deepEqual(Buffer.from(await readModel(dashboard, address, signal)), model);
+    const enough = new AbortController();
+    for await (const entry of new NatsBus(dashboard).read(enough.signal)) {
+      if (entry.kind === 'epoch' && entry.address.trial === 4) {
+        assert.deepEqual(entry.measurements, [measurement]);
+        enough.abort();
+      }
+    }
+    const controller = programOf('controller', { password: nats.passwords.controller });
+    await controller.connected(signal);
+    assert.ok((await readFill(controller)).every(({ bytes }) => bytes > 0));
+    const { sweeps, models, unfinished } = await readContents(controller);
+    assert.deepEqual([[...sweeps], unfinished], [[SWEEP_UID], []]);
+    assert.ok(models.some((each) => each.attemptUID === OTHER_POD));
+    await purgeModel(controller, address);
+    assert.equal(await readModel(dashboard, address, signal), 'missing');
   });
 
   const FORBIDDEN: Readonly<Record<string, string>> = {
