@@ -92,9 +92,9 @@ export function encodeAddress(address: Address): string {
   return words.length > 0 ? `?${words.join('&')}` : '';
 }
 
-/** Readable where a query allows it. */
+/** Readable where a query allows it; half a character, as a careless paste may hold, is none. */
 function encodeValue(value: string): string {
-  return encodeURIComponent(value).replaceAll('%2F', '/').replaceAll('%3A', ':').replaceAll('%3B', ';');
+  return encodeURIComponent(value.toWellFormed()).replaceAll('%2F', '/').replaceAll('%3A', ':').replaceAll('%3B', ';');
 }
 
 /** Total: what the address does not say, or says wrongly, is as at first. */
