@@ -17,7 +17,7 @@ const RIGHTS: Readonly<Record<string, string>> = {
   'cnn-sweep.dev/sweeps/status': 'patch',
   'cnn-sweep.dev/trialresultslices': 'create get list patch watch',
   'batch/jobs': 'create delete get list watch',
-  '/pods': 'list watch',
+  '/pods': 'get list watch',
   '/events': 'create list patch',
 };
 const LEASE_RIGHTS = {
@@ -198,6 +198,25 @@ suite('who may do what, on a real API server', { skip: SKIP, timeout: 300_000 },
       ['impersonate', 'users'],
     ] as const)
       await assert.rejects(cluster.kubectl('auth', 'can-i', verb, what, '-n', HOME, `--as=${CONTROLLER}`), verb);
+  });
+
+  test('the dashboard may read four kinds, and nothing more', async () => {
+    const user = `system:serviceaccount:${HOME}:cnn-sweep-dashboard`;
+    assert.deepEqual(await rightsOf(user, HOME), {
+      'cnn-sweep.dev/sweeps': 'list watch',
+      'cnn-sweep.dev/trialresultslices': 'list watch',
+      'batch/jobs': 'list watch',
+      '/pods': 'list watch',
+    });
+    assert.deepEqual(await rightsOf(user, 'team'), {});
+    for (const [verb, what] of [
+      ['get', 'secrets'],
+      ['get', 'pods/log'],
+      ['patch', 'sweeps.cnn-sweep.dev'],
+      ['create', 'tokenreviews.authentication.k8s.io'],
+      ['create', 'subjectaccessreviews.authorization.k8s.io'],
+    ] as const)
+      await assert.rejects(cluster.kubectl('auth', 'can-i', verb, what, '-n', HOME, `--as=${user}`), verb);
   });
 
   test('the cluster’s view reads, its edit writes Sweeps, and nobody writes results', async () => {

@@ -133,6 +133,38 @@ suite('on a real API server', { skip: SKIP, timeout: 300_000 }, () => {
         assert.ok(await get('sweep', 'kept', '--namespace', HOME));
       });
 
+      test('opens the dashboard to others, scaled by its load, which an upgrade leaves alone; and closes it again', async () => {
+        const dashboard = ['cnn-sweep-dashboard', '--namespace', HOME];
+        const port = async () => at(await get('service', ...dashboard), 'spec', 'ports', 0, 'name');
+        const replicas = async () => at(await get('deployment', ...dashboard), 'spec', 'replicas');
+        assert.equal(await get('service', ...dashboard), null, 'with loopback nothing leads to the page');
+
+        const values = (podAnnotations: Values) => ({
+          dashboard: {
+            auth: { mode: 'proxy' },
+            tls: { existingSecret: 'page-tls' },
+            ingress: { enabled: true, className: 'ours', host: 'sweeps.test', tlsSecret: 'sweeps-tls' },
+            autoscaling: { enabled: true },
+            podAnnotations,
+          },
+          networkPolicy: { ingressFrom: [{ namespaceSelector: {} }] },
+        });
+        await run(program, `upgrade ${CHART}`, [], values({}));
+        assert.equal(await port(), 'https');
+        for (const kind of ['ingress', 'horizontalpodautoscaler', 'poddisruptionbudget'])
+          assert.ok(await get(kind, ...dashboard), kind);
+        assert.ok(await get('clusterrole', `cnn-sweep-dashboard-auth.${HOME}`));
+        await cluster.kubectl('scale', 'deployment', ...dashboard, '--replicas=4');
+        await run(program, `upgrade ${CHART}`, [], values({ note: 'another' }));
+        assert.equal(await replicas(), 4, 'the autoscaler says how many');
+
+        await run(program, `upgrade ${CHART}`, [], { dashboard: { auth: { mode: 'loopback' } } });
+        assert.equal(await replicas(), 1);
+        for (const kind of ['service', 'ingress', 'horizontalpodautoscaler', 'poddisruptionbudget'])
+          assert.equal(await get(kind, ...dashboard), null, kind);
+        assert.equal(await get('clusterrole', `cnn-sweep-dashboard-auth.${HOME}`), null);
+      });
+
       test('rolls back', async () => {
         await run(program, 'rollback 2');
         assert.equal(at(await deployment(), 'spec', 'replicas'), 2);
@@ -205,7 +237,8 @@ suite('on a real API server', { skip: SKIP, timeout: 300_000 }, () => {
   test('our Pods are admitted where the level is restricted', async () => {
     await run('helm', `install ${CHART}`);
     // A claim becomes a volume of a Pod only by its StatefulSet.
-    const values = { controller: { replicas: 2 }, nats: { persistence: { enabled: false } } };
+    const dashboard = { auth: { mode: 'proxy' }, tls: { existingSecret: 'page-tls' } };
+    const values = { controller: { replicas: 2 }, nats: { persistence: { enabled: false } }, dashboard };
     for (const { name, pod } of podsOf(await render(values))) {
       const object = {
         apiVersion: 'v1',
@@ -275,7 +308,14 @@ suite('on a real API server', { skip: SKIP, timeout: 300_000 }, () => {
       controller: { replicas: 2 },
       watchNamespaces: ['*'],
       kueue: { enabled: true },
-      networkPolicy: { scrapeFrom: [{ namespaceSelector: {} }] },
+      networkPolicy: { scrapeFrom: [{ namespaceSelector: {} }], ingressFrom: [{ namespaceSelector: {} }] },
+      dashboard: {
+        auth: { mode: 'token' },
+        service: { type: 'LoadBalancer', annotations: { a: 'b' } },
+        ingress: { enabled: true, host: 'sweeps.test', tlsSecret: 'sweeps-tls' },
+        autoscaling: { enabled: true },
+        faro: { forwardUrl: 'http://alloy.test:12347/collect', existingSecret: 'alloy' },
+      },
     };
     const objects = (await render(values)).filter(({ kind }) => kind !== 'Pod');
     for (const object of objects)
@@ -286,7 +326,8 @@ suite('on a real API server', { skip: SKIP, timeout: 300_000 }, () => {
         '--server-side',
         '--force-conflicts',
       );
-    assert.ok(find(objects, 'PodDisruptionBudget', 'cnn-sweep-controller'));
+    for (const name of ['cnn-sweep-controller', 'cnn-sweep-dashboard'])
+      assert.ok(find(objects, 'PodDisruptionBudget', name));
   });
 });
 
