@@ -32,7 +32,7 @@ export function describeEnd(end: RunEnd, { folder, trials, failures, report, sus
     ...(test ? [`test accuracy of the kept weights: ${(100 * test.accuracy).toFixed(1)} %`] : []),
     ...(model === 'model' ? [`model:  ${join(folder, 'model')}`] : []),
     ...(model === 'none kept' ? ['model:  its weights were not kept; train it again in another --folder'] : []),
-    ...(report === null ? [] : [`report: ${report}`]),
+    ...(report === null ? [] : [`report: ${report}`, `page:   cnn-sweep open ${folder}`]),
     ...whatNext(end, folder, suspended),
   ];
 }

@@ -26,6 +26,8 @@ export interface RunTitle {
   readonly name: string;
   readonly backend: string;
   readonly parallelism: number;
+  /** Where the page is. */
+  readonly page?: string | undefined;
 }
 
 /** The live table of a run on a terminal: the whole screen, drawn anew at most five times a second and at each resizing. */
@@ -95,7 +97,9 @@ export class LiveTable {
 /** The lines of one frame, at most `height`, none wider than `width` character cells. Pure but for colours (NO_COLOR). */
 export function drawRun(view: RunView, title: RunTitle, seconds: number, width: number, height: number): string[] {
   const notes = view.notes.map((note) => styleText('yellow', truncate(plain(note), width)));
-  const hint = view.stopping || height < 12 ? [] : ['', styleText('dim', truncate(HINT, width))];
+  const hints = [...(title.page === undefined ? [] : [`page: ${title.page}`]), ...(view.stopping ? [] : [HINT])];
+  const hint =
+    hints.length === 0 || height < 12 ? [] : ['', ...hints.map((line) => styleText('dim', truncate(line, width)))];
   const below = [...(notes.length > 0 ? ['', ...notes] : []), ...hint].slice(0, Math.max(0, height - 6));
   const top = height < 6 ? [] : [''];
   const room = height - 2 - top.length - below.length;

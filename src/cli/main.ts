@@ -47,6 +47,12 @@ command('run <file>', 'train every trial of a sweep on this machine and name the
   .option('--trials <list>', 'run only these now, by index: 0-3,6', trialList)
   .option('--retry-failed', 'run trials again that failed in an earlier run of the folder')
   .option('--require-model', 'exit with 3 if no model is eligible')
+  .option(
+    '--port <n>',
+    'of the page, which shows the curves while they grow (default: 8080, or any free one)',
+    wholeNumber(0, 65535),
+  )
+  .option('--no-page', 'serve no page')
   .addOption(json())
   .action(async (file, options) => {
     outlivesReader = true;
@@ -91,6 +97,13 @@ command('report <folder>', 'judge a run folder again and write its report.html',
   .option('--sweep <file>', 'take the thresholds of `selection` from this file')
   .option('--output <file>', 'where the report goes (default: report.html in the folder)')
   .action(async (folder, options) => exitWith((await import('./report.ts')).report(folder, options, output)));
+
+command('open <folder>', 'show a run folder in the browser; what a run adds to it meanwhile appears', [
+  'open runs/quick',
+  'open runs/study --port 9000',
+])
+  .option('--port <n>', 'of the page (default: 8080, or any free one)', wholeNumber(0, 65535))
+  .action(async (folder, options) => exitWith((await import('./open.ts')).open(folder, options, output)));
 
 command('data <name>', 'fetch a data set into the cache, or repair it: cifar10 or mnist', ['data cifar10']).action(
   async (name) => exitWith((await import('./data.ts')).data(name, output, environment)),

@@ -16,6 +16,7 @@ import { type Interrupts, interrupts } from './interrupts.ts';
 import { LiveTable } from './live.ts';
 import type { Output } from './output.ts';
 import { describeEvent } from './plain.ts';
+import type { RunPage, RunPageOptions } from './run-page.ts';
 import { emptyView, INTERRUPTED } from './run-view.ts';
 import { readSweepFile } from './sweep-file.ts';
 import { systemError } from './system-error.ts';
@@ -30,6 +31,10 @@ export interface RunOptions {
   readonly retryFailed?: boolean;
   readonly requireModel?: boolean;
   readonly json?: boolean;
+  /** Of the page; absent: the usual one, or any that is free. */
+  readonly port?: number;
+  /** Serve the page; a program that reads --json has no use for it. */
+  readonly page?: boolean;
 }
 
 type Say = (line: string) => void;
@@ -54,7 +59,8 @@ export async function run(
   const folder = options.folder ?? join('runs', sweep.metadata.name);
   if (folder === '') throw new InvalidConfigError('--folder: empty; expected a path');
   await checkFolder(folder, sweep, trials).catch((error: unknown) => explainFolder(error, folder, output));
-  const shown: { view?: View } = {};
+  const versions = { 'cnn-sweep': VERSION, node: process.versions.node };
+  const shown: { view?: View; page?: RunPage | undefined } = {};
   const signals = interrupts(
     () => (shown.view ? shown.view.interrupted() : output.note('interrupted')),
     () => {
@@ -71,18 +77,26 @@ export async function run(
     const parallelism = options.parallelism ?? sweep.spec.parallelism ?? availableParallelism();
     say(`${sweep.metadata.name}: ${describePlan(trials.length, parallelism)}, ${describeBackend(probe)}, in ${folder}`);
 
+    shown.page = await pageOf(
+      sweep,
+      { folder, trials, parallelism, backend: probe.name, versions, note: output.note },
+      options,
+    );
+    const { page } = shown;
+    if (page) say(`page: ${page.url}`);
+
     // 2. Train, record, judge.
     const live = !options.json && process.stdout.isTTY && environment.canPlaceCursor;
     const wanted = options.trials && new Set(options.trials);
-    shown.view = openView(sweep, trials, { probe, parallelism, wanted, say, live });
+    shown.view = openView(sweep, trials, { probe, parallelism, wanted, say, live, page: page?.url });
     const end = await runSweep(sweep, {
       folder,
       pool: openPool({ ...workerProgram(probe.name), chatter: CHATTER }),
       parallelism,
       backend: probe.name,
       cacheFolder: environment.cacheFolder,
-      versions: { 'cnn-sweep': VERSION, node: process.versions.node },
-      onEvent: shown.view.show,
+      versions,
+      onEvent: showIn([shown.view, page]),
       interrupt: signals.interrupt,
       kill: signals.kill,
       trials: wanted,
@@ -92,6 +106,7 @@ export async function run(
       .finally(shown.view.close);
 
     // 3. Say what came of it.
+    await page?.end(end);
     const report = await reportOf(folder, end, signals, output);
     const { failures } = shown.view;
     const suspended = sweep.spec.suspend;
@@ -104,8 +119,33 @@ export async function run(
     }
     return report === undefined ? 1 : exitCode(end, options);
   } finally {
+    await shown.page?.close();
     signals.close();
   }
+}
+
+/** The page, unless nobody wants it. A mistake in it must not keep a training from going on. */
+async function pageOf(
+  sweep: Sweep,
+  context: Omit<RunPageOptions, 'port'>,
+  { page, json, port }: RunOptions,
+): Promise<RunPage | undefined> {
+  if (page === false || (json && port === undefined)) return undefined;
+  try {
+    const { openRunPage } = await import('./run-page.ts');
+    return await openRunPage(sweep, { ...context, port });
+  } catch (error) {
+    if (error instanceof SweepError) throw error;
+    context.note(`page: not served: ${error instanceof Error ? error.message : error}`);
+    return undefined;
+  }
+}
+
+/** Everybody who shows the run sees every event. */
+function showIn(views: readonly ({ show(event: RunEvent): void } | undefined)[]): (event: RunEvent) => void {
+  return (event) => {
+    for (const view of views) view?.show(event);
+  };
 }
 
 /** The backend, tried, and the images, once. @returns undefined if interrupted */
@@ -191,15 +231,16 @@ interface ViewOptions {
   readonly wanted: ReadonlySet<number> | undefined;
   readonly say: Say;
   readonly live: boolean;
+  readonly page: string | undefined;
 }
 
 /** A live table on a terminal, plain lines elsewhere. Remembers what must be said when the table is gone. */
 function openView(sweep: Sweep, trials: readonly Trial[], options: ViewOptions): View {
-  const { probe, parallelism, wanted, say, live } = options;
+  const { probe, parallelism, wanted, say, live, page } = options;
   const shown: { table?: LiveTable } = {};
   const notes: string[] = [];
   const failures: SealedResult[] = [];
-  const title = { name: sweep.metadata.name, backend: probe.name, parallelism };
+  const title = { name: sweep.metadata.name, backend: probe.name, parallelism, page };
   return {
     failures,
     show(event) {

@@ -111,7 +111,8 @@ async function readVerdictFile(folder: string): Promise<VerdictFile | undefined>
   }
 }
 
-function describeMachine(file: VerdictFile | undefined): string {
+/** What trained, in words; undefined: no run has concluded yet. */
+export function describeMachine(file: Pick<VerdictFile, 'machine' | 'versions'> | undefined): string {
   if (!file) return 'not recorded yet';
   const { machine, versions } = file;
   const programs = Object.entries(versions).map(([name, version]) => `${name} ${version}`);

@@ -1,4 +1,3 @@
-import { arch, cpus, platform } from 'node:os';
 import { type Counts, judgeResults } from '../sweep/records.ts';
 import type { TrialResult } from '../sweep/result.ts';
 import type { Sweep } from '../sweep/schema.ts';
@@ -6,7 +5,8 @@ import type { Trial } from '../sweep/trial.ts';
 import type { Verdict } from '../sweep/verdict.ts';
 import type { RunEvent } from './events.ts';
 import type { RunFolder } from './folder.ts';
-import { buildVerdictFile, type Machine, modelCard, type VerdictFile } from './verdict.ts';
+import { thisMachine } from './machine.ts';
+import { buildVerdictFile, modelCard, type VerdictFile } from './verdict.ts';
 
 /** `finished`: all that was asked for is recorded; `complete` says whether that is every trial. `failed`: results could not be
  * saved, or the disk is full, or more trials failed than allowed, or all that ended.
@@ -52,7 +52,7 @@ export async function concludeRun(ran: Ran): Promise<RunEnd> {
   const verdict = judgeResults(sweep, results.values());
   const winner = verdict.best && results.get(verdict.best.trial);
   const hasModel = winner ? await folder.hasModel(winner) : false;
-  const context = { hasModel, machine: describeMachine(), versions };
+  const context = { hasModel, machine: thisMachine(), versions };
   const file = buildVerdictFile(sweep, results, trials.length, verdict, context);
   const trial = winner && trials[winner.trial];
   if (ran.unsaved.length === 0 && !ran.noRoom) {
@@ -77,8 +77,4 @@ function outcomeOf(
   if (interrupted && left > 0) return 'interrupted';
   if (noRoom) return 'failed';
   return trials.succeeded === 0 && trials.failed > 0 ? 'failed' : 'finished';
-}
-
-function describeMachine(): Machine {
-  return { os: platform(), arch: arch(), cpu: cpus()[0]?.model ?? 'unknown', cores: cpus().length };
 }

@@ -52,6 +52,7 @@ describe('the last lines of a run', () => {
         'test accuracy of the kept weights: 65.3 %',
         'model:  runs/study/model',
         'report: runs/study/report.html',
+        'page:   cnn-sweep open runs/study',
       ],
     },
     'of an interrupted run say how to go on': {
@@ -59,6 +60,7 @@ describe('the last lines of a run', () => {
       want: [
         'This verdict is of 7 of 10 trials: it may still change.',
         'report: runs/study/report.html',
+        'page:   cnn-sweep open runs/study',
         'interrupted: 3 trials are left; the same command goes on',
       ],
     },
@@ -71,6 +73,7 @@ describe('the last lines of a run', () => {
       want: [
         'This verdict is of 2 of 10 trials: it may still change.',
         'report: runs/study/report.html',
+        'page:   cnn-sweep open runs/study',
         'those asked for are done: 8 trials are left; the same command without --trials goes on with the rest',
       ],
     },
@@ -84,6 +87,7 @@ describe('the last lines of a run', () => {
       want: [
         'This verdict is of 5 of 10 trials: it may still change.',
         'report: runs/study/report.html',
+        'page:   cnn-sweep open runs/study',
         '1 trial failed, 2 were stopped; spec.maxFailedTrials allows 0',
         'to run failed trials again: --retry-failed; 5 trials are left: raise spec.maxFailedTrials and the same command goes on',
       ],

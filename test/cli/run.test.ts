@@ -74,7 +74,7 @@ describe('a run', () => {
     assert.match(stdout, /^best: .*, kept at epoch \d: validation loss .* ± /m);
     assert.match(
       stdout,
-      /^test accuracy of the kept weights: \d+\.\d %\nmodel: {2}runs\/tiny\/model\nreport: runs\/tiny\/report\.html\n$/m,
+      /^test accuracy of the kept weights: \d+\.\d %\nmodel: {2}runs\/tiny\/model\nreport: runs\/tiny\/report\.html\npage: {3}cnn-sweep open runs\/tiny\n$/m,
     );
   });
 

@@ -109,7 +109,7 @@ describe('in a terminal', { skip: skipWithoutTmux }, () => {
     assert.match(said, /^→ +\d {2}\(/m);
     assert.match(
       said,
-      /\n\nbest: .*\n(?: {2}.*\n)*test accuracy of the kept weights: .*\nmodel: .*\nreport: .*\ncode 0\n/,
+      /\n\nbest: .*\n(?: {2}.*\n)*test accuracy of the kept weights: .*\nmodel: .*\nreport: .*\npage: .*\ncode 0\n/,
     );
     for (const line of end) assert.ok(stringWidth(line) <= 80);
     assert.match(said, /^trials? [\d, ]+ (StillImproving|Overfit): /m); // reasons below the table: it knows of 80 columns

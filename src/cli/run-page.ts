@@ -1,0 +1,69 @@
+import { join } from 'node:path';
+import type { LocalEnd } from '../dashboard/local-source.ts';
+import { openLocalRun } from '../dashboard/local-source.ts';
+import { Store } from '../dashboard/store.ts';
+import type { RunEvent } from '../local/engine.ts';
+import { FILES } from '../local/folder.ts';
+import { thisMachine } from '../local/machine.ts';
+import { exists } from '../shared/durable.ts';
+import type { Sweep } from '../sweep/schema.ts';
+import type { Trial } from '../sweep/trial.ts';
+import { addressOf, isPageBuilt, keptModels, modelsOf, openLocalPage } from './local-page.ts';
+import { describeMachine, readRunFolder } from './write-report.ts';
+
+export interface RunPageOptions {
+  readonly folder: string;
+  readonly trials: readonly Trial[];
+  readonly parallelism: number;
+  readonly backend: string;
+  readonly versions: Readonly<Record<string, string>>;
+  readonly port: number | undefined;
+  readonly note: (line: string) => void;
+}
+
+/** The page of a run while it trains. */
+export interface RunPage {
+  readonly url: string;
+  show(event: RunEvent): void;
+  end(end: LocalEnd): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Serves the curves of a run as they grow, those of earlier runs of the folder included.
+ * @returns undefined if the page is not built
+ */
+export async function openRunPage(sweep: Sweep, options: RunPageOptions): Promise<RunPage | undefined> {
+  const { folder, trials, parallelism, backend, versions, port, note } = options;
+  if (!(await isPageBuilt())) {
+    note('note: no page while it trains: `npm run page` builds it');
+    return undefined;
+  }
+  const store = new Store();
+  const machine = describeMachine({ machine: thisMachine(), versions });
+  const page = await openLocalPage(store, { port, models: modelsOf(folder), machine, note });
+  const isOld = await exists(join(folder, FILES.journal));
+  const { measurements: earlier } = isOld ? await readRunFolder(folder) : { measurements: [] };
+  const run = openLocalRun(store, { sweep, trials, parallelism, backend, earlier });
+  let shown = new Map<number, string>();
+
+  /** A record may free the weights of others. */
+  async function lookForModels(): Promise<void> {
+    const kept = await keptModels(folder);
+    for (const [trial] of shown) if (!kept.has(trial)) run.setModel(trial, null);
+    for (const [trial, attemptUID] of kept) run.setModel(trial, attemptUID);
+    shown = kept;
+  }
+
+  return {
+    url: addressOf(page.url, sweep.metadata.name),
+    show(event) {
+      run.show(event);
+      if (event.kind === 'opened' || event.kind === 'recorded') void lookForModels();
+    },
+    async end(end) {
+      await lookForModels();
+      run.end(end);
+    },
+    close: page.close,
+  };
+}
