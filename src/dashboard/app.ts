@@ -1,7 +1,7 @@
 import cookie from '@fastify/cookie';
 import helmet from '@fastify/helmet';
 import swagger from '@fastify/swagger';
-import Fastify, { type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { ReportAssets } from '../report/report.ts';
 import type { Log } from '../shared/log.ts';
 import { VERSION } from '../shared/package.ts';
@@ -15,7 +15,7 @@ import { addLogin } from './login.ts';
 import type { Models } from './models.ts';
 import type { Observer } from './observer.ts';
 import { addPages } from './pages.ts';
-import { problemAnswers } from './problems.ts';
+import { ProblemError, problemAnswers, sendProblem } from './problems.ts';
 import { addRoutes } from './routes.ts';
 import type { Store } from './store.ts';
 import { Streams } from './stream.ts';
@@ -116,6 +116,7 @@ function buildServer({ tls }: AppOptions): FastifyInstance {
     bodyLimit: MAX_BODY,
     routerOptions: { maxParamLength: 253 },
     forceCloseConnections: 'idle',
+    frameworkErrors: refuseAddress,
     ajv: { customOptions: { removeAdditional: false, coerceTypes: true, useDefaults: true } },
   } as const;
   if (!tls) return Fastify({ ...options, http: limits });
@@ -125,6 +126,16 @@ function buildServer({ tls }: AppOptions): FastifyInstance {
     ...options,
     https: { ...limits, ...secrets, rejectUnauthorized: false, minVersion: 'TLSv1.2' },
   }) as unknown as FastifyInstance;
+}
+
+/** An address that does not decode, or has a part that is too long: the router finds out before any hook. */
+function refuseAddress(error: FastifyError, _request: FastifyRequest, reply: FastifyReply): void {
+  const isLong = error.code === 'FST_ERR_MAX_PARAM_LENGTH';
+  const problem = isLong
+    ? new ProblemError('uri-too-long', 'a part of the address is too long')
+    : new ProblemError('bad-request', 'the address does not decode');
+  reply.header('x-content-type-options', 'nosniff');
+  sendProblem(reply, problem, isLong ? API : '/');
 }
 
 function policyOf(styleHashes: readonly string[] = []) {

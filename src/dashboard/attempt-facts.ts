@@ -12,7 +12,7 @@ export interface TrialObjects {
 export interface TrialFacts {
   readonly liveness: Liveness;
   /** Attempts that ended badly, and why. */
-  readonly ends: readonly { readonly attempt: number; readonly reason: string }[];
+  readonly ends: readonly { readonly attempt: number; readonly attemptUID: string; readonly reason: string }[];
   /** When the last container ended. */
   readonly endedAt: string | undefined;
 }
@@ -38,7 +38,7 @@ export function readAttempts({ jobs, pods }: TrialObjects): TrialFacts {
   );
   const ends = pods.flatMap((pod) => {
     const reason = reasonOfEnd(pod);
-    return reason === undefined ? [] : [{ attempt: attemptOf(pod), reason }];
+    return reason === undefined ? [] : [{ attempt: attemptOf(pod), attemptUID: pod.metadata.uid, reason }];
   });
   if (!job) return { liveness: { phase: 'Waiting' }, ends, endedAt: undefined };
   const attempt = attemptOf(job);

@@ -158,7 +158,7 @@ class RunningSource implements ClusterSource {
   #show(uid: string, trial: number): void {
     const { store } = this.#options;
     const { liveness, ends } = readAttempts(this.#objectsOf(uid, trial));
-    for (const { attempt, reason } of ends) store.endAttempt(uid, trial, attempt, reason);
+    for (const { attempt, attemptUID, reason } of ends) store.endAttempt(uid, trial, attempt, reason, attemptUID);
     // The Job of a recorded trial goes; where it ran stays known.
     if (liveness.phase === 'Waiting' && store.isRecorded(uid, trial)) return;
     store.setTrial(uid, trial, liveness);

@@ -136,11 +136,13 @@ export class Store {
     });
   }
 
-  /** An attempt ended without a record. */
-  endAttempt(uid: string, trial: number, attempt: number, reason: string): void {
+  /** An attempt ended without a record. @param attemptUID absent: of the one that is known to be at it */
+  endAttempt(uid: string, trial: number, attempt: number, reason: string, attemptUID?: string): void {
     this.#change(uid, trial, (state) => {
-      if (state.ends.get(attempt) === reason) return false;
-      state.ends.set(attempt, reason);
+      const whose = attemptUID ?? (state.attempt === attempt ? state.attemptUID : null);
+      const known = state.ends.get(attempt);
+      if (known?.reason === reason && known.attemptUID === whose) return false;
+      state.ends.set(attempt, { reason, attemptUID: whose });
       return true;
     });
   }

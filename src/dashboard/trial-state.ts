@@ -29,6 +29,12 @@ export interface Place {
   readonly startedAt: string | null;
 }
 
+/** Why an attempt ended, and whose it was where that is known. */
+export interface AttemptEnd {
+  readonly reason: string;
+  readonly attemptUID: string | null;
+}
+
 /** One trial of a sweep with all that is known of it. Its curve is folded when somebody asks. */
 export class TrialState {
   readonly trial: Trial;
@@ -47,8 +53,8 @@ export class TrialState {
   pace: { readonly attemptUID: string; readonly epochs: number; readonly seconds: number } | undefined;
   /** Without its test figures. */
   record: TrialResult | null = null;
-  /** Attempts that ended without a record, and why. */
-  readonly ends = new Map<number, string>();
+  /** Attempts that ended without a record, by number. */
+  readonly ends = new Map<number, AttemptEnd>();
   /** The attempt whose weights can be downloaded. */
   model: string | null = null;
   /** Of the last change. */

@@ -61,6 +61,9 @@ export function buildAttempts(state: TrialState, shown: string | undefined): Sta
     if (attemptUID !== null && attempt > 0 && !known.some((one) => one.attemptUID === attemptUID))
       known.push({ attempt, attemptUID });
   }
+  for (const [attempt, { attemptUID }] of ends) {
+    if (attemptUID !== null && !known.some((one) => one.attemptUID === attemptUID)) known.push({ attempt, attemptUID });
+  }
   return known
     .sort((a, b) => a.attempt - b.attempt)
     .map(({ attempt, attemptUID }) => ({
@@ -68,6 +71,6 @@ export function buildAttempts(state: TrialState, shown: string | undefined): Sta
       attemptUID,
       epochsDone: logs.get(attemptUID)?.epochsDone ?? 0,
       isShown: attemptUID === shown,
-      reason: (record?.attemptUID === attemptUID ? record.reason : ends.get(attempt)) ?? '',
+      reason: (record?.attemptUID === attemptUID ? record.reason : ends.get(attempt)?.reason) ?? '',
     }));
 }
