@@ -7,10 +7,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus, LogEntry } from '../../src/shared/bus.ts';
 import { Nats, type NatsOptions } from '../../src/shared/nats.ts';
 import { NatsBus } from '../../src/shared/nats-bus.ts';
-import { ensureStreams, MEASUREMENTS_STREAM, purgeSweep } from '../../src/shared/nats-streams.ts';
+import { readModel, uploadModel } from '../../src/shared/nats-models.ts';
+import {
+  ensureStreams,
+  MEASUREMENTS_STREAM,
+  MODELS_STREAM,
+  purgeSweep,
+  readFill,
+} from '../../src/shared/nats-streams.ts';
 import { fold } from '../../src/sweep/curve.ts';
 import { encodeMeasurement, type Measurement } from '../../src/sweep/measurement.ts';
-import { encodeMeasurements, type Message } from '../../src/sweep/message.ts';
+import { encodeMeasurements, type Message, subjectsOfAttempt } from '../../src/sweep/message.ts';
 import { Publisher } from '../../src/trainer/publisher.ts';
 import { makeMeasurement } from '../sweep/builders.ts';
 import { epochsOf, isEpoch, makeAttempt, readUntil } from './bus.contract.ts';
@@ -335,6 +342,56 @@ describe('faults of NATS', { ...needsNats, timeout: 240_000 }, () => {
     stop.abort();
     await serving;
     await assert.rejects(nats.request('ask', 'me'), { reason: 'NoStream' });
+  });
+
+  test('with the rights that operations.md gives, and no more, each does its part; beyond them it is refused and named', async () => {
+    const [mine, other] = [makeAttempt(), makeAttempt({ attemptUID: 'pod-2' })];
+    const both = [MEASUREMENTS_STREAM, MODELS_STREAM];
+    const onBoth = (...calls: string[]) =>
+      calls.flatMap((call) => both.map((stream) => `$JS.API.${call.replace('#', stream)}`));
+    const rights = {
+      controller: ['$JS.API.INFO', ...onBoth('STREAM.CREATE.#', 'STREAM.UPDATE.#', 'STREAM.INFO.#', 'STREAM.PURGE.#')],
+      dashboard: [
+        ...['$JS.API.INFO', '$JS.API.STREAM.NAMES', `$JS.API.DIRECT.GET.${MODELS_STREAM}.>`],
+        ...onBoth('STREAM.INFO.#', 'CONSUMER.CREATE.#.>', 'CONSUMER.INFO.#.>', 'CONSUMER.DELETE.#.>'),
+        ...onBoth('CONSUMER.MSG.NEXT.#.>'),
+      ],
+      trial: subjectsOfAttempt(mine.address),
+    };
+    const users = Object.entries(rights).map(
+      ([user, publish]) =>
+        `{ user: ${user}, password: p, permissions { publish: ${JSON.stringify(publish)}, subscribe: ["_INBOX_${user}.>"] } }`,
+    );
+    const guarded = await NatsServer.start({ config: `authorization { users: [${users.join(', ')}] }` });
+    const as = async (user: string) => {
+      const credentials = () => ({ user, password: 'p' });
+      const one = open({ url: guarded.url, credentials, inboxPrefix: `_INBOX_${user}` });
+      await one.connected(AbortSignal.timeout(5000));
+      return one;
+    };
+    try {
+      const [controller, dashboard, trial] = [await as('controller'), await as('dashboard'), await as('trial')];
+      await ensureStreams(controller, { maxBytes: 1e7 });
+      await ensureStreams(controller, { maxBytes: 2e7 });
+      await new NatsBus(trial).publish(mine.message(1));
+      const upload = { signal: AbortSignal.timeout(5000), patienceMs: 100 };
+      await uploadModel(trial, mine.address, Buffer.from('weights'), upload);
+      assert.deepEqual(epochsOf(await readUntil(new NatsBus(dashboard), isEpoch)), [[1]]);
+      const read = await readModel(dashboard, mine.address, AbortSignal.timeout(5000));
+      assert.equal(read !== 'missing' && Buffer.from(read).toString(), 'weights');
+
+      const forbidden = { name: 'BusError', reason: 'Forbidden' };
+      await assert.rejects(new NatsBus(trial).publish(other.message(1)), forbidden);
+      await assert.rejects(uploadModel(trial, other.address, Buffer.from('x'), upload), forbidden);
+      await assert.rejects(trial.request(`$JS.API.STREAM.INFO.${MEASUREMENTS_STREAM}`, ''), forbidden);
+      await assert.rejects(new NatsBus(dashboard).publish(mine.message(2)), forbidden);
+      await assert.rejects(purgeSweep(dashboard, mine.address.sweepUID), forbidden);
+
+      await purgeSweep(controller, mine.address.sweepUID);
+      assert.deepEqual((await readFill(controller)).map(({ messages }) => messages), [0, 0]); // biome-ignore format: one line
+    } finally {
+      await guarded.stop();
+    }
   });
 
   test('why there is no connection is named, and mended files are read at the next try', async () => {
