@@ -354,7 +354,7 @@ const WEB: readonly PanelPlan[] = [
     width: 8,
     queries: [
       query(
-        `sum(${rate('cnn_sweep_http_requests_total', 'status_class="5xx"')}) / sum(${rate('cnn_sweep_http_requests_total')})`,
+        `(sum(${rate('cnn_sweep_http_requests_total', 'status_class="5xx"')}) or vector(0)) / sum(${rate('cnn_sweep_http_requests_total')})`,
         '5xx',
       ),
     ],

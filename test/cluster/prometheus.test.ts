@@ -1,14 +1,21 @@
-// A real Prometheus reads a real controller while it runs a real sweep: what Grafana would show is there.
+// A real Prometheus reads a real controller and a real dashboard, with NATS between them, while a sweep runs: what Grafana would show
+// is there.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { RULES } from '../../k8s/alerts.ts';
 import { buildDashboard } from '../../k8s/grafana.ts';
+import { openNatsBus } from '../../src/shared/nats-bus.ts';
+import { encodeMeasurements } from '../../src/sweep/message.ts';
+import type { TrialRecord } from '../../src/sweep/slice.ts';
 import { type RunningPrometheus, startPrometheus } from '../monitoring/prometheus.ts';
 import { fillIn } from '../monitoring/promql.ts';
 import { NO_PROMETHEUS, promtool } from '../monitoring/promtool.ts';
+import { NatsServer } from '../shared/nats-server.ts';
+import { makeMeasurement } from '../sweep/builders.ts';
 import { type Cluster, startControlPlane } from './cluster.ts';
 import { PARTS } from './control-plane.ts';
 import { installKinds, type RunningController, startController, until } from './controller.ts';
+import { type RunningDashboard, startDashboard } from './dashboard.ts';
 import { run } from './run.ts';
 
 const missing = await run(['go', 'version']).then(
@@ -19,26 +26,8 @@ const options = missing !== undefined && process.env.CI !== 'true' ? { skip: mis
 
 const TRIALS = 24;
 
-/** Panels that need no more than a controller: by row. */
-const OF_THE_CONTROLLER = [
-  'Trials done',
-  'Time left',
-  'Trials by phase',
-  'Failed trials by reason',
-  'Further attempts by reason',
-  'GPUs requested and allocatable',
-  'Wait for a container',
-  'Longest wait now',
-  'How long trials run',
-  'GPUs in use by trials',
-  'Turns',
-  'Turns that failed',
-  'How long a turn takes',
-  'Queue',
-  'Longest turn now',
-  'Requests to the API server',
-  'Leader',
-];
+/** Panels of other programs' metrics alone. */
+const FOREIGN_PANELS = ['How busy GPUs are'];
 
 const dashboard = buildDashboard();
 const asked = dashboard.panels.flatMap((panel) =>
@@ -50,7 +39,9 @@ const filled = (expr: string) =>
 
 describe('what Prometheus has of a sweep', options, () => {
   let cluster: Cluster;
+  let nats: NatsServer;
   let controller: RunningController;
+  let page: RunningDashboard;
   let prometheus: RunningPrometheus;
   const started: (() => Promise<unknown>)[] = [];
 
@@ -77,9 +68,15 @@ describe('what Prometheus has of a sweep', options, () => {
     started.push(() => cluster.stop());
     await cluster.addFakeNodes(2, { gpus: 4 });
     await installKinds(cluster);
-    controller = await startController(cluster.kubeconfig, ['--delete-delay-seconds=1']);
+    nats = await NatsServer.start();
+    started.push(() => nats.stop());
+    const flags = [`--nats-url=${nats.url}`];
+    controller = await startController(cluster.kubeconfig, ['--delete-delay-seconds=1', ...flags]);
     started.push(() => controller.stop());
-    prometheus = await startPrometheus([controller.metricsAddress], { rules: [RULES] });
+    page = await startDashboard(cluster.kubeconfig, ['--namespaces=default', ...flags]);
+    started.push(() => page.stop());
+    const targets = [controller.metricsAddress, new URL(page.opsUrl).host];
+    prometheus = await startPrometheus(targets, { rules: [RULES] });
     started.push(() => prometheus.stop());
     // Its trials find no node at first: one loses its Job, one fails for good.
     await cluster.apply(JSON.stringify(sweep('troubled', 2, { nodeSelector: { late: 'true' } })));
@@ -106,6 +103,8 @@ describe('what Prometheus has of a sweep', options, () => {
     await cluster.kubectl('delete', lost);
     await cluster.apply(JSON.stringify(sweep('study', TRIALS)));
     await complete('study');
+    await tellCurves();
+    await readPages();
     await until(async () => ((await jobs('troubled')).length > 0 ? true : undefined), 'another Job', 60_000);
     await cluster.kubectl('label', 'nodes', '--all', 'late=true');
     await complete('troubled');
@@ -116,6 +115,56 @@ describe('what Prometheus has of a sweep', options, () => {
   after(async () => {
     for (const stop of started.reverse()) await stop();
   });
+
+  /** As trainers do: two epochs, one of them twice. */
+  const tellCurves = async () => {
+    const { metadata } = JSON.parse(await cluster.kubectl('get', 'sweep', 'study', '-o', 'json'));
+    const slices = JSON.parse(await cluster.kubectl('get', 'trialresultslices', '-o', 'json')) as {
+      items: readonly { sweep: string; records: readonly TrialRecord[] }[];
+    };
+    const record = slices.items.find(({ sweep }) => sweep === 'study')?.records[0];
+    assert.ok(record);
+    const { trial, attempt, attemptUID } = record;
+    const bus = openNatsBus({ url: nats.url, name: 'trainer' });
+    await until(async () => bus.status().connected || undefined, 'a connection', 20_000);
+    const tell = (epoch: number, id: string) => {
+      const message = encodeMeasurements(metadata.uid, [makeMeasurement({ trial, attempt, attemptUID, epoch })]);
+      return bus.publish({ ...message, id });
+    };
+    for (const [epoch, id] of [
+      [1, 'a'],
+      [2, 'b'],
+      [2, 'c'],
+    ] as const)
+      assert.equal(await tell(epoch, id), 'stored');
+    await bus.close();
+  };
+  /** As a browser does. */
+  const readPages = async () => {
+    const get = async (path: string) => (await fetch(`${page.url}${path}`)).text();
+    const gone = new AbortController();
+    await fetch(`${page.url}/api/v1/events?topics=sweeps`, { signal: gone.signal });
+    const timestamp = new Date().toISOString();
+    const values = { lcp: 1200, inp: 80, cls: 0.01 };
+    const body = JSON.stringify({
+      measurements: [{ type: 'web-vitals', values, timestamp }],
+      exceptions: [{ type: 'TypeError', value: 'x is undefined', timestamp }],
+    });
+    const headers = { 'content-type': 'application/json', 'sec-fetch-site': 'same-origin' };
+    // A rate is seen of what was scraped before.
+    for (let at = 0; at < 3; at++) {
+      await get('/api/v1/sweeps');
+      await get('/api/v1/sweeps/default/study/trials');
+      assert.equal((await fetch(`${page.url}/collect`, { method: 'POST', headers, body })).status, 202);
+      await until(
+        async () => ((await seen('cnn_sweep_faro_items_total')) === 2 * (at + 1) ? true : undefined),
+        'it',
+        20_000,
+      );
+    }
+    gone.abort();
+  };
+  const seen = (name: string) => figure(`sum(${name})`);
 
   const podOf = async (job: string) =>
     (await cluster.kubectl('get', 'pods', '-l', `job-name=${job.split('/')[1]}`, '-o', 'name')).trim();
@@ -130,13 +179,10 @@ describe('what Prometheus has of a sweep', options, () => {
     for (const { exprs } of asked) for (const expr of exprs) await prometheus.range(filled(expr));
   });
 
-  test('every panel that shows a controller shows something', async () => {
-    for (const title of OF_THE_CONTROLLER) {
-      const panel = asked.find((each) => each.title === title);
-      assert.ok(panel, `no panel ${title}`);
+  test('every panel shows something', async () => {
+    for (const { title, exprs } of asked.filter((each) => !FOREIGN_PANELS.includes(each.title))) {
       // The line of what nodes offer is another program's.
-      const own = panel.exprs.filter((expr) => !expr.includes('kube_node'));
-      for (const expr of own) {
+      for (const expr of exprs.filter((each) => !each.includes('kube_node'))) {
         const found = await prometheus.range(filled(expr));
         assert.ok(
           found.some(({ values }) => values.length > 0),
@@ -166,10 +212,14 @@ describe('what Prometheus has of a sweep', options, () => {
     assert.equal(await figure('cnn_sweep_trials_created_total'), TRIALS + 3);
     // The lost one and the failed one never ran.
     assert.equal(await figure('cnn_sweep_trial_pending_seconds_count'), TRIALS + 1);
+    assert.equal(await figure('cnn_sweep_ingest_measurements_total{result="stored"}'), 2);
+    assert.equal(await figure('cnn_sweep_ingest_measurements_total{result="duplicate"}'), 1);
+    assert.equal(await figure('cnn_sweep_best_validation_accuracy_ratio{sweep="study"}'), 0.45);
+    assert.equal(await figure('sum(cnn_sweep_nats_connected)'), 2);
     assert.equal(await figure('leader_election_master_status{name="cnn-sweep-controller"}'), 1);
   });
 
-  test('the rules are evaluated without an error, and none of the controller’s alerts fires', async () => {
+  test('the rules are evaluated without an error, and none of the alerts fires', async () => {
     const rules = await prometheus.rules();
     assert.equal(rules.length, 17);
     for (const { name, health, lastError } of rules) assert.equal(health, 'ok', `${name}: ${lastError}`);
@@ -179,12 +229,14 @@ describe('what Prometheus has of a sweep', options, () => {
     assert.ok(share !== undefined && share > 0 && share < 0.1, `${share}`);
   });
 
-  test('promtool finds nothing wrong with the page, and it is small', async () => {
-    const page = await (await fetch(`http://${controller.metricsAddress}/metrics`)).text();
-    const { ok, said } = await promtool(['check', 'metrics'], { input: page });
-    assert.ok(ok, said);
-    const series = page.split('\n').filter((line) => /^[a-z]/.test(line)).length;
-    assert.ok(series > 100 && series < 1000, `${series} series`);
+  test('promtool finds nothing wrong with the pages, and they are small', async () => {
+    for (const url of [`http://${controller.metricsAddress}`, page.opsUrl]) {
+      const text = await (await fetch(`${url}/metrics`)).text();
+      const { ok, said } = await promtool(['check', 'metrics'], { input: text });
+      assert.ok(ok, said);
+      const series = text.split('\n').filter((line) => /^[a-z]/.test(line)).length;
+      assert.ok(series > 100 && series < 1000, `${series} series`);
+    }
   });
 });
 
