@@ -14,7 +14,9 @@ import { openTrialsList, PAGE, type TrialsPage } from './trials-list.ts';
 const FIRST_SORT = 'validationLoss';
 /** Of one row, in pixels: rows of one height need no measuring. */
 const ROW = 44;
-const OVERSCAN = 8;
+const OVERSCAN = 12;
+/** Rows are drawn again after so many: not at each frame of a scroll. */
+const STRIDE = 6;
 const REFRESH_MS = 3000;
 const NOTHING: TrialsPage = { rows: [], total: null, error: null };
 
@@ -193,11 +195,14 @@ function VirtualTable({ columns, rows, total, data, onWant }: VirtualTableProps)
     return () => observer.disconnect();
   }, []);
   const first = Math.max(0, Math.floor(top / ROW) - OVERSCAN);
-  const last = Math.min(total, Math.ceil((top + height) / ROW) + OVERSCAN);
+  const last = Math.min(total, Math.ceil((top + height) / ROW) + STRIDE + OVERSCAN);
   useEffect(() => onWant(last + PAGE / 2), [last]);
   const scrolled = () => {
     cancelAnimationFrame(frame.current);
-    frame.current = requestAnimationFrame(() => setTop(box.current?.scrollTop ?? 0));
+    frame.current = requestAnimationFrame(() => {
+      const stride = STRIDE * ROW;
+      setTop(Math.floor((box.current?.scrollTop ?? 0) / stride) * stride);
+    });
   };
   const moveTo = (at: number) => {
     const row = rows[Math.min(rows.length - 1, Math.max(0, at))];
@@ -307,6 +312,11 @@ interface RowProps {
 
 function Row({ row, at, columns, isSelected }: RowProps) {
   const { go } = usePage();
+  // The same cells again are not compared: scrolling costs only the rows that come.
+  const cells = useMemo(
+    () => row && columns.map((column) => <Cell key={column.key} column={column} row={row} />),
+    [row, columns],
+  );
   if (!row) {
     return (
       <tr aria-rowindex={at + 2}>
@@ -318,9 +328,7 @@ function Row({ row, at, columns, isSelected }: RowProps) {
   }
   return (
     <tr aria-rowindex={at + 2} aria-current={isSelected ? 'true' : undefined} onClick={() => go({ trial: row.trial })}>
-      {columns.map((column) => (
-        <Cell key={column.key} column={column} row={row} />
-      ))}
+      {cells}
     </tr>
   );
 }
