@@ -34,7 +34,12 @@ export async function installKinds(cluster: Pick<Cluster, 'kubectl'>): Promise<v
   await cluster.kubectl('apply', '--server-side', '-f', path.join(ROOT, 'k8s/crds'));
   const kinds = ['crd/sweeps.cnn-sweep.dev', 'crd/trialresultslices.cnn-sweep.dev'];
   await cluster.kubectl('wait', '--for=condition=Established', ...kinds);
-  await cluster.kubectl('create', 'serviceaccount', 'cnn-sweep-trainer');
+  // Somebody else's cluster may have it.
+  await cluster
+    .kubectl('create', 'serviceaccount', 'cnn-sweep-trainer', '--namespace=default')
+    .catch((error: Error) => {
+      if (!error.message.includes('already exists')) throw error;
+    });
 }
 
 /** Starts it in the namespace `default` and waits until it leads. */

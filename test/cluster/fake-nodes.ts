@@ -45,6 +45,7 @@ export async function startFakeNodes(
   return {
     part,
     add: async (count, gpus, apply) => {
+      if (count === 0) return;
       const items = Array.from({ length: count }, () => fakeNode(`fake-${added++}`, gpus));
       await apply(JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
     },

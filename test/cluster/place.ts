@@ -1,9 +1,17 @@
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { openCluster } from '../../src/shared/calls.ts';
+import { openWire, readKubeConfigFile } from '../../src/shared/cluster.ts';
+import { JOBS } from '../../src/shared/kinds.ts';
+import { ObjectCache } from '../../src/shared/object-cache.ts';
 import type { Job, Pod } from '../../src/shared/objects.ts';
+import { keepJob } from '../../src/shared/projections.ts';
+import { type Reflector, startReflector } from '../../src/shared/reflector.ts';
+import type { Wire } from '../../src/shared/wire.ts';
 import type { TrialRecord } from '../../src/sweep/slice.ts';
 import type { Condition, SweepStatus } from '../../src/sweep/status.ts';
+import type { AnyCluster } from './any-cluster.ts';
 import type { Cluster } from './cluster.ts';
 import { installKinds, type RunningController, startController, until } from './controller.ts';
 import { FaultProxy } from './fault-proxy.ts';
@@ -12,36 +20,58 @@ export const TRIALS = 4;
 /** A lease that is lost and taken within seconds. */
 export const LEASE = ['--lease-seconds=3', '--renew-seconds=2', '--retry-seconds=0.3'];
 const NAMED_MS = 60_000;
-const OVER_MS = 90_000;
+const OVER_MS = 180_000;
 
 /** A cluster with fake nodes, in which every test has a namespace of its own. */
-export class Places {
-  readonly cluster: Cluster;
+export class Places<C extends AnyCluster = AnyCluster> {
+  readonly cluster: C;
   readonly #running = new Set<RunningController>();
   readonly #proxies: FaultProxy[] = [];
 
-  private constructor(cluster: Cluster) {
+  readonly #namespaces: string[] = [];
+  readonly #watches: JobWatch[] = [];
+
+  private constructor(cluster: C) {
     this.cluster = cluster;
   }
 
   /** @param cluster which these places own from now on */
-  static async open(cluster: Cluster): Promise<Places> {
+  static async open<C extends AnyCluster>(cluster: C): Promise<Places<C>> {
     await cluster.addFakeNodes(2, { gpus: 100 });
     await installKinds(cluster);
     return new Places(cluster);
   }
 
-  async create(namespace: string): Promise<Place> {
+  /** The audit log and the ways to break it. @throws for a cluster of others */
+  get own(): Cluster {
+    const { cluster }: { readonly cluster: AnyCluster } = this;
+    if (!isOwn(cluster)) throw new Error('this cluster is not ours to look into: skip the test, with needsOwn');
+    return cluster;
+  }
+
+  async create(name: string): Promise<Place> {
+    const namespace = `cnn-sweep-${name}`;
     const place = new Place(this, namespace);
+    this.#namespaces.push(namespace);
     await this.cluster.kubectl('create', 'namespace', namespace);
     await place.kubectl('create', 'serviceaccount', 'cnn-sweep-trainer');
+    if (!isOwn(this.cluster)) this.#watches.push(await place.watchJobs());
     return place;
   }
 
   async close(): Promise<void> {
     for (const controller of this.#running) await controller.stop('SIGKILL');
     for (const proxy of this.#proxies) await proxy.close();
+    for (const watch of this.#watches) await watch.stop();
+    if (!isOwn(this.cluster)) await this.#leave();
     await this.cluster.stop();
+  }
+
+  /** Takes from somebody else's cluster what we brought; its kinds stay. */
+  async #leave(): Promise<void> {
+    const { kubectl } = this.cluster;
+    await kubectl('delete', 'namespace', '--ignore-not-found', '--timeout=120s', ...this.#namespaces);
+    await kubectl('delete', 'lease', '--namespace=default', '--ignore-not-found', ...this.#namespaces);
   }
 
   async start(args: readonly string[], kubeconfig: string): Promise<RunningController> {
@@ -51,11 +81,15 @@ export class Places {
   }
 
   async openProxy(): Promise<FaultProxy> {
-    const ca = await readFile(this.cluster.api.certificateFile, 'utf8');
-    const proxy = await FaultProxy.open(this.cluster.api.url, ca, 'kubernetes.default.svc');
+    const { url, certificateFile } = this.own.api;
+    const proxy = await FaultProxy.open(url, await readFile(certificateFile, 'utf8'), 'kubernetes.default.svc');
     this.#proxies.push(proxy);
     return proxy;
   }
+}
+
+function isOwn(cluster: AnyCluster): cluster is Cluster {
+  return 'parts' in cluster;
 }
 
 interface SweepOptions {
@@ -71,7 +105,10 @@ interface SweepOptions {
 export class Place {
   readonly namespace: string;
   readonly #places: Places;
-  readonly #cluster: Cluster;
+  readonly #cluster: AnyCluster;
+
+  /** Where nobody may read the audit log. */
+  #watched: JobWatch | undefined;
 
   constructor(places: Places, namespace: string) {
     this.#places = places;
@@ -85,6 +122,11 @@ export class Place {
 
   apply(object: object): Promise<string> {
     return this.#cluster.apply(JSON.stringify(object), `--namespace=${this.namespace}`);
+  }
+
+  async watchJobs(): Promise<JobWatch> {
+    this.#watched = await JobWatch.open(this.#cluster.kubeconfig, this.namespace);
+    return this.#watched;
   }
 
   async createSweep(options: SweepOptions = {}): Promise<void> {
@@ -105,12 +147,8 @@ export class Place {
 
   /** @param nodes absent: on all */
   async letRun(...nodes: string[]): Promise<void> {
-    await this.#cluster.kubectl(
-      'label',
-      'nodes',
-      ...(nodes.length > 0 ? nodes : ['--all']),
-      `runs-${this.namespace}=true`,
-    );
+    const which = nodes.length > 0 ? nodes : ['--selector=cnn-sweep.dev/fake-node=true'];
+    await this.#cluster.kubectl('label', 'nodes', ...which, `runs-${this.namespace}=true`);
   }
 
   async start(args: readonly string[] = [], kubeconfig = this.#cluster.kubeconfig): Promise<RunningController> {
@@ -204,18 +242,19 @@ export class Place {
     );
   }
 
-  /** Jobs that were ever created, by trial and attempt, from the API server's audit log. */
+  /** Jobs that were ever created, by trial and attempt: from the API server's audit log, or as a watch of ours has seen them. */
   async created(): Promise<string[]> {
+    if (this.#watched) return (await this.#watched.created()).map(shortName).sort(inOrder);
     const events = await this.audit();
     return events
       .filter(({ verb, objectRef, code }) => verb === 'create' && objectRef?.resource === 'jobs' && code === 201)
-      .map(({ objectRef }) => `${objectRef?.name}`.replace(/^study-[0-9a-f]{6}-/, ''))
+      .map(({ objectRef }) => shortName(`${objectRef?.name}`))
       .sort(inOrder);
   }
 
   /** What controllers asked for here. */
   async audit() {
-    const lines = (await readFile(this.#cluster.api.auditLog, 'utf8')).trim().split('\n');
+    const lines = (await readFile(this.#places.own.api.auditLog, 'utf8')).trim().split('\n');
     return lines.flatMap((line) => {
       const { verb, objectRef, responseStatus, userAgent } = JSON.parse(line) as AuditEvent;
       if (userAgent !== 'cnn-sweep' || objectRef?.namespace !== this.namespace) return [];
@@ -231,6 +270,58 @@ interface AuditEvent {
   readonly responseStatus?: { readonly code?: number };
 }
 
+/** Notes the Jobs of Sweeps that come into being in a namespace, whatever becomes of them. */
+class JobWatch {
+  readonly #names = new Map<string, string>();
+  readonly #wire: Wire;
+  readonly #reflector: Reflector;
+  readonly #namespace: string;
+
+  private constructor(kubeconfig: string, namespace: string) {
+    this.#namespace = namespace;
+    this.#wire = openWire(() => readKubeConfigFile(kubeconfig));
+    this.#reflector = startReflector({
+      cluster: openCluster(this.#wire),
+      kind: JOBS,
+      namespaces: [namespace],
+      cache: new ObjectCache<Job>(),
+      project: keepJob,
+      onChange: ({ metadata }, change) => {
+        if (change === 'added' && metadata.ownerReferences?.some(({ kind }) => kind === 'Sweep'))
+          this.#names.set(metadata.uid, metadata.name);
+      },
+      onProblem: () => undefined,
+    });
+  }
+
+  static async open(kubeconfig: string, namespace: string): Promise<JobWatch> {
+    const watch = new JobWatch(kubeconfig, namespace);
+    await watch.#reflector.synced;
+    return watch;
+  }
+
+  /** All of which the API server knows now. */
+  async created(): Promise<string[]> {
+    const { items, resourceVersion } = await openCluster(this.#wire).list(JOBS, { namespace: this.#namespace });
+    const latest = items.reduce(
+      (last, { metadata }) => (BigInt(metadata.resourceVersion) > BigInt(last) ? metadata.resourceVersion : last),
+      '0',
+    );
+    await until(
+      async () => this.#reflector.reached(this.#namespace, latest) || undefined,
+      `version ${resourceVersion}`,
+      30_000,
+    );
+    return [...this.#names.values()];
+  }
+
+  async stop(): Promise<void> {
+    await this.#reflector.stop();
+    await this.#wire.close();
+  }
+}
+
+const shortName = (job: string) => job.replace(/^study-[0-9a-f]{6}-/, '');
 const inOrder = (a: string, b: string) => (a < b ? -1 : 1);
 
 /** Numbers of trials, in the order of text. */
