@@ -5,7 +5,7 @@ page := dist/page/index.html
 page_sources := $(shell find src/dashboard/page src/report src/sweep -type f) src/dashboard/api.ts
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench bench-cluster native cluster generate clean
+.PHONY: help run test check campaign bench bench-cluster native cluster generate clean
 
 help: ## say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 15
@@ -17,6 +17,10 @@ run: $(page) ## train the quick sweep on real CIFAR-10 and name the best model t
 test: $(page) ## run the tests; as root on Debian it installs the browser and the terminal that some need
 	@npm run --silent test:tools
 	@npm run --silent test
+
+campaign: $(installed) ## run the long tests, a night's work: SEEDS=100000 of the simulation, SCRIPTS=500 on the model of the API server, OUTAGE=300 seconds
+	@npm run --silent test:tools
+	@npm run --silent campaign -- $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SCRIPTS),--scripts $(SCRIPTS)) $(if $(OUTAGE),--outage-seconds $(OUTAGE))
 
 check: $(installed) ## format, lint and types
 	@npm run --silent lint

@@ -19,7 +19,7 @@ const CONVERGED_MS = 90_000;
 /** So few requests at once that one user's share is a single one. */
 const FEW = ['--max-requests-inflight=40', '--max-mutating-requests-inflight=20'];
 
-describe('outages', { ...options, timeout: 600_000 + 4 * OUTAGE_MS }, () => {
+describe('outages', { ...options, timeout: 1_200_000 + 6 * OUTAGE_MS }, () => {
   let places: Places<Cluster>;
 
   before(async () => {
