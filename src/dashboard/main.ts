@@ -109,10 +109,11 @@ function exit(drained: boolean): never {
 }
 
 function openBus({ url, user, passwordFile, caFile }: NatsFlags): NatsBus {
-  const ca = caFile === undefined ? undefined : readGiven('nats-ca-file', caFile);
   const name = user ?? 'dashboard';
   return openNatsBus({
-    ...{ url, name, ca },
+    ...{ url, name },
+    // As the password: its Secret may come later than we do.
+    ca: caFile === undefined ? undefined : () => readFileSync(caFile, 'utf8'),
     inboxPrefix: `_INBOX_${name}`,
     credentials: () => {
       if (user === undefined) return undefined;

@@ -67,7 +67,7 @@ describe('the rights of the dashboard are those that it uses, and no others', { 
     );
 
   /** As its Deployment does, with the token of its ServiceAccount; what is mounted there is in a folder here. */
-  async function start(values: Values): Promise<RunningDashboard> {
+  async function start(values: Values, ...more: readonly string[]): Promise<RunningDashboard> {
     await dashboard?.stop();
     await release('upgrade', values);
     const output = '--output=jsonpath={.spec.template.spec.containers[0].args}';
@@ -79,7 +79,7 @@ describe('the rights of the dashboard are those that it uses, and no others', { 
     const given = args
       .filter((arg) => !/^--(host|port|ops-port)=/.test(arg))
       .map((arg) => arg.replace('/etc/cnn-sweep/tls', folder));
-    dashboard = await startDashboard(inFolder('kubeconfig'), given);
+    dashboard = await startDashboard(inFolder('kubeconfig'), [...given, ...more]);
     return dashboard;
   }
 
@@ -113,6 +113,18 @@ describe('the rights of the dashboard are those that it uses, and no others', { 
     await start({});
     assert.deepEqual(await sweepsFor({}), ['study']);
     await isExact(READS);
+  });
+
+  test('it shows what the cluster has while the Secret of NATS is not there yet, and says so', async () => {
+    const { url, lines } = await start(
+      {},
+      ...['--nats-url=tls://localhost:1', '--nats-user=dashboard'],
+      ...[`--nats-password-file=${inFolder('not-there')}`, `--nats-ca-file=${inFolder('not-there.crt')}`],
+    );
+    assert.deepEqual(await sweepsFor({}), ['study']);
+    const answer = (await (await fetch(`${url}/api/v1/sweeps/${RELEASE}/study`)).json()) as { notes: string[] };
+    assert.match(answer.notes.join(), /not-there/);
+    assert.ok(!lines.some(({ event }) => event === 'failed'));
   });
 
   test('with tokens it also asks whose they are, and what their owners may', async () => {
