@@ -1,10 +1,13 @@
 // A real Prometheus reads a real controller and a real dashboard, with NATS between them, while a sweep runs: what Grafana would show
 // is there.
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { RULES } from '../../k8s/alerts.ts';
 import { buildDashboard } from '../../k8s/grafana.ts';
 import { openNatsBus } from '../../src/shared/nats-bus.ts';
+import { ROOT } from '../../src/shared/package.ts';
 import { encodeMeasurements } from '../../src/sweep/message.ts';
 import type { TrialRecord } from '../../src/sweep/slice.ts';
 import { type RunningPrometheus, startPrometheus } from '../monitoring/prometheus.ts';
@@ -217,6 +220,19 @@ describe('what Prometheus has of a sweep', options, () => {
     assert.equal(await figure('cnn_sweep_best_validation_accuracy_ratio{sweep="study"}'), 0.45);
     assert.equal(await figure('sum(cnn_sweep_nats_connected)'), 2);
     assert.equal(await figure('leader_election_master_status{name="cnn-sweep-controller"}'), 1);
+  });
+
+  test('what the runbook of failed trials asks for is answered', async () => {
+    const runbooks = await readFile(path.join(ROOT, 'docs/runbooks.md'), 'utf8');
+    const [, output = ''] = /trialresultslices --namespace TEAM --output (jsonpath='.*')$/m.exec(runbooks) ?? [];
+    assert.notEqual(output, '');
+    const said = await cluster.kubectl('get', 'trialresultslices', '--output', output.replaceAll("'", ''));
+    assert.match(said, /^\d\tBadConfiguration: exit 2\n$/);
+    const byReason = await prometheus.now('sum by (reason) (increase(cnn_sweep_trial_failures_total[1h])) > 0');
+    assert.deepEqual(
+      byReason.map(({ labels }) => labels.reason),
+      ['BadConfiguration'],
+    );
   });
 
   test('the rules are evaluated without an error, and none of the alerts fires', async () => {
