@@ -82,7 +82,7 @@ export function CurveFigure({ chart, title, fileName, onPick, onStep }: CurveFig
       </div>
       <figcaption>{chart.sentence}</figcaption>
       <Exports name={fileName} sheet={() => curvesSheet(chart, quantity)} picture={picture} />
-      <ChartTable table={() => curvesTable(chart, quantity)} />
+      <ChartTable of={title} table={() => curvesTable(chart, quantity)} />
     </figure>
   );
 }

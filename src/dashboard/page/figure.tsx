@@ -9,11 +9,13 @@ import { download, fileName } from './download.ts';
 const MOST_ROWS = 500;
 
 interface ChartTableProps {
+  /** What the chart is called. */
+  readonly of: string;
   readonly table: () => TableSpecification;
 }
 
 /** The figures of a chart as a real table, made when it is opened. */
-export function ChartTable({ table }: ChartTableProps) {
+export function ChartTable({ of, table }: ChartTableProps) {
   const [isOpen, setOpen] = useState(false);
   const shown = isOpen ? table() : undefined;
   return (
@@ -21,7 +23,7 @@ export function ChartTable({ table }: ChartTableProps) {
       <summary>The figures as a table</summary>
       {shown && (
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
-        <section class="scroll bare" tabIndex={0} aria-label="The figures as a table">
+        <section class="scroll bare" tabIndex={0} aria-label={`${of}: the figures`}>
           <table>
             <thead>
               <tr>

@@ -62,7 +62,7 @@ export function ParallelView({ data }: { readonly data: SweepPageData }) {
       <p class="hint first">Drag along an axis to keep a part of it; every chart and the table follow.</p>
       <figure>
         {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard */}
-        <section class="scroll bare" tabIndex={0} aria-label="Parallel coordinates" ref={outer}>
+        <section class="scroll bare" tabIndex={0} aria-label="The chart" ref={outer}>
           <div class="parallel" style={{ width: `${width}px`, height: `${HEIGHT}px` }}>
             <canvas ref={canvas} role="img" aria-label={sentence} />
             {axes.map((axis, at) => (
@@ -83,7 +83,7 @@ export function ParallelView({ data }: { readonly data: SweepPageData }) {
           sheet={() => parallelTable(rows, dimensions)}
           picture={picture}
         />
-        <ChartTable table={() => parallelTable(rows, dimensions)} />
+        <ChartTable of="Parallel coordinates" table={() => parallelTable(rows, dimensions)} />
       </figure>
     </section>
   );

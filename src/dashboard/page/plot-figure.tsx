@@ -61,7 +61,7 @@ export function PlotFigure({ title, fileName, draw, shows, table, legend = [], h
       <div class="chart" ref={place} style={{ minHeight: `${height}px` }} />
       <figcaption>{chart?.sentence ?? (failure || 'Drawing …')}</figcaption>
       <Exports name={fileName} sheet={table} picture={picture} />
-      <ChartTable table={table} />
+      <ChartTable of={title} table={table} />
     </figure>
   );
 }

@@ -8,7 +8,7 @@ import type { Ref } from './measure.ts';
 import { type SweepPageData, sweepDataOf } from './sweep-data.ts';
 import type { SweepFeed, SweepView } from './sweep-feed.ts';
 import { ProgressBar } from './sweeps-view.tsx';
-import { countEnded, describeProgress, explainVerdict } from './words.ts';
+import { countEnded, describeProgress, explainVerdict, longestHeadline } from './words.ts';
 
 const TABS: readonly (readonly [View, string])[] = [
   ['curves', 'Curves'],
@@ -34,7 +34,7 @@ export function SweepPage({ feed, view }: { readonly feed: SweepFeed; readonly v
   useEffect(() => {
     if (lacking !== null) feed.wantCurves([lacking]);
   }, [feed, lacking]);
-  // A headline that may still change has room for two lines: nothing below it moves. It keeps the room when the sweep ends.
+  // A headline that may still change has room for the longest one: nothing below it moves. It keeps the room when the sweep ends.
   const wasOpen: Ref<boolean> = useRef<boolean | null>(false);
   if (!data) return <Waiting view={view} />;
   const { state } = data;
@@ -43,7 +43,12 @@ export function SweepPage({ feed, view }: { readonly feed: SweepFeed; readonly v
   return (
     <main id="main">
       <div class="headline">
-        <h1 class={`${address.view === 'curves' ? '' : 'short'} ${wasOpen.current ? 'roomy' : ''}`}>{headline}</h1>
+        <h1
+          class={address.view === 'curves' ? undefined : 'short'}
+          data-longest={wasOpen.current ? longestHeadline(state) : undefined}
+        >
+          <span>{headline}</span>
+        </h1>
         <div class="progress">
           <ProgressBar
             done={countEnded(state.detail)}

@@ -20,6 +20,12 @@ export function explainVerdict(state: SweepState): Explanation {
   return explainNone(state);
 }
 
+/** As long as a headline of this sweep can get. */
+export function longestHeadline({ rows }: SweepState): string {
+  const longest = [...rows.values()].reduce((name, { network }) => (network.length > name.length ? network : name), '');
+  return `${longest} is so far the best network that does not overfit`;
+}
+
 /** Trials that ended, one way or another. */
 export function countEnded({ trials }: Pick<SweepSummary, 'trials'>): number {
   return trials.succeeded + trials.failed + trials.stopped;

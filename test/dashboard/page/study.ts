@@ -78,6 +78,7 @@ export function growStudy(store: Store, study: Finished, input: Partial<SweepInp
       for (const measurement of study.measurements) if (measurement.epoch <= epoch) store.measure(uid, measurement);
     },
     record(trial: number) {
+      for (const measurement of study.measurements) if (measurement.trial === trial) store.measure(uid, measurement);
       for (const result of study.results) if (result.trial === trial) store.record(uid, result);
     },
     recordAll() {
