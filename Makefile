@@ -10,6 +10,7 @@ page_sources := $(shell find src/dashboard/page src/report src/sweep -type f) sr
 help: ## say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 15
 	@echo 'SWEEP=file make run: another sweep than $(SWEEP)'
+	@echo 'CNN_SWEEP_TEST_KUBECONFIG=file make test: tests that need no more than nodes use that cluster'
 
 run: $(page) ## train the quick sweep on real CIFAR-10 and name the best model that does not overfit
 	@bin/cnn-sweep run '$(SWEEP)'

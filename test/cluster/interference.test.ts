@@ -9,6 +9,7 @@ const missing = await missingCluster();
 const options = missing === undefined ? {} : { skip: missing };
 const audit = { skip: needsOwn('the audit log of its API server') };
 const proxy = { skip: needsOwn('a proxy before its API server') };
+const user = { skip: needsOwn('another user of its API server') };
 const OVER_MS = 90_000;
 
 const isWrite = (verb: string) => !['get', 'list', 'watch'].includes(verb);
@@ -238,4 +239,36 @@ describe('people and other controllers', { ...options, timeout: 420_000, concurr
     await place.isOver();
     assert.deepEqual(await place.created(), ['0', ...each(TRIALS)]);
   });
+
+  test('K20: a right that is taken away is named, and given back nothing is lost', user, async () => {
+    const { kubectl, apply, api } = places.own;
+    const place = await places.create('no-right');
+    for (const role of ROLES) await apply(JSON.stringify(role));
+    const bind = (role: string) =>
+      kubectl('create', 'clusterrolebinding', role, `--clusterrole=${role}`, '--user=alice');
+    await bind('most');
+    await place.start([], api.kubeconfigs.alice);
+    await place.createSweep();
+    const { message } = await place.degraded('Forbidden');
+    assert.match(message, /^Job of trial 0: .*jobs\.batch is forbidden: User "alice" cannot create resource "jobs"/);
+    await bind('jobs');
+    await place.isOver();
+    await place.degraded('AsExpected');
+    assert.deepEqual(await place.created(), each(TRIALS));
+  });
 });
+
+const role = (name: string, rules: readonly object[]) => ({
+  apiVersion: 'rbac.authorization.k8s.io/v1',
+  kind: 'ClusterRole',
+  metadata: { name },
+  rules,
+});
+const ROLES = [
+  role('most', [
+    { apiGroups: ['cnn-sweep.dev', 'coordination.k8s.io'], resources: ['*'], verbs: ['*'] },
+    { apiGroups: ['batch'], resources: ['jobs'], verbs: ['get', 'list', 'watch', 'delete'] },
+    { apiGroups: [''], resources: ['pods', 'events'], verbs: ['*'] },
+  ]),
+  role('jobs', [{ apiGroups: ['batch'], resources: ['jobs'], verbs: ['create'] }]),
+];

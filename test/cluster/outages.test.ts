@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openWire, readKubeConfigFile } from '../../src/shared/cluster.ts';
+import { ROOT } from '../../src/shared/package.ts';
 import type { Wire } from '../../src/shared/wire.ts';
 import { missingCluster, needsOwn } from './any-cluster.ts';
 import { type Cluster, startControlPlane } from './cluster.ts';
@@ -153,7 +155,7 @@ describe('outages', { ...options, timeout: 1_200_000 + 6 * OUTAGE_MS }, () => {
     await place.start();
     await place.createSweep({ trials: 12, parallelism: 2, isHeld: true });
     await place.jobsOnceThere(2);
-    await cluster.kubectl('apply', '--server-side', '-f', 'k8s/crds');
+    await cluster.kubectl('apply', '--server-side', '-f', path.join(ROOT, 'k8s/crds'));
     const bound = '/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/parallelism/maximum';
     const set = (value: number) =>
       cluster.kubectl(
