@@ -18,12 +18,14 @@ export interface AttemptLog {
 /** The Measurements of one trial, of all its attempts; each counts once, whenever and however often it arrives. */
 export class TrialLog {
   readonly #entries = new Map<string, Entry>();
+  readonly #uids = new Set<string>();
   /** They arrived in the order of their log, as nearly always. */
   #inOrder: boolean = true;
   #lastPosition = Number.NEGATIVE_INFINITY;
 
-  get size(): number {
-    return this.#entries.size;
+  /** Whether an attempt has measured anything. */
+  has(attemptUID: string): boolean {
+    return this.#uids.has(attemptUID);
   }
 
   /** Of two that conflict the earlier in the log stays, even if it arrives later. @returns whether anything changed */
@@ -35,6 +37,7 @@ export class TrialLog {
     if (position < this.#lastPosition) this.#inOrder = false;
     this.#lastPosition = Math.max(this.#lastPosition, position);
     this.#entries.set(key, { measurement, position, revision });
+    this.#uids.add(measurement.attemptUID);
     return true;
   }
 

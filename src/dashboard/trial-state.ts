@@ -125,8 +125,9 @@ export class TrialState {
   /** An attempt that has begun and measured nothing yet has no curve, whatever the one before it had. */
   #curve(): Curve | undefined {
     const curve = this.log.curve(this.trial.trial, this.record?.attemptUID);
-    if (!curve || this.record || this.attemptUID === null || curve.attemptUID === this.attemptUID) return curve;
-    return this.phase === 'Running' && curve.attempt <= this.attempt ? undefined : curve;
+    const hasBegun = !this.record && this.phase === 'Running' && this.attemptUID !== null;
+    if (!curve || !hasBegun || this.log.has(this.attemptUID ?? '')) return curve;
+    return curve.attempt <= this.attempt ? undefined : curve;
   }
 
   /** Recorded: what the judge says of it. Before that: what the curve would say if training ended here. */

@@ -203,6 +203,9 @@ test('of two records of a trial that in the lower slice counts; one of another n
   ]);
   await world.clock.advance(10);
   assert.equal(world.row(0).seconds, 1);
+  world.createSlice(uid, 2, recordsOf([{ ...first, seconds: 3 }]));
+  await world.clock.advance(10);
+  assert.equal(world.row(0).seconds, 1);
   assert.equal(world.row(1).phase, 'Waiting');
   const { notes } = world.entry().detail();
   assert.match(notes.join('\n'), /study-s0, record 1: trial 1 was another network/);

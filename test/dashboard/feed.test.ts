@@ -76,13 +76,19 @@ test('a log that is read twice changes nothing; one that was made anew adds to w
       epoch(7, 1),
       { ...opened, isAnother: true },
       epoch(1, 3),
-      epoch(2, 1),
+      epoch(2, 1, { measurements: [makeMeasurement({ epoch: 1, validationLoss: 9 })] }),
     ]),
   );
   await turn();
   assert.deepEqual(seen, ['stored', 'stored', 'duplicate', 'stored', 'duplicate']);
   const [state = assert.fail()] = entry().trials;
   assert.equal(entry().rowOf(state).epochsDone, 3);
+  assert.deepEqual(
+    entry()
+      .read(state)
+      .curve?.epochs.map(({ validationLoss }) => validationLoss),
+    [1, 1, 1],
+  );
 });
 
 test('the lag is that of what is live, not of what is caught up with', async (t) => {

@@ -59,6 +59,18 @@ test('a measurement of an attempt that does not count any more is stale, and kep
   assert.deepEqual([curve?.attemptUID, row(0).attempt], ['second', 2]);
 });
 
+test('of two Pods of one attempt the curve is that of the one that the log first mentions last, whatever arrives first', () => {
+  const { store, row } = open();
+  store.measure(UID, makeMeasurement({ attemptUID: 'evicted', epoch: 2 }), 2);
+  store.measure(UID, makeMeasurement({ attemptUID: 'new', epoch: 1 }), 3);
+  store.measure(UID, makeMeasurement({ attemptUID: 'evicted', epoch: 1 }), 1);
+  assert.deepEqual([row(0).attemptUID, row(0).epochsDone], ['new', 1]);
+  const other = open();
+  other.store.measure(UID, makeMeasurement({ attemptUID: 'new', epoch: 1 }), 3);
+  other.store.measure(UID, makeMeasurement({ attemptUID: 'evicted', epoch: 1 }), 1);
+  assert.equal(other.row(0).attemptUID, 'new');
+});
+
 test('measurements that come before their sweep wait for it; those of a sweep that is gone do not', () => {
   const { store, row } = open();
   assert.equal(store.measure('later', makeMeasurement({ epoch: 1 })), 'stored');
@@ -127,7 +139,7 @@ test('test figures stay sealed until nothing is left to choose from, and are the
   store.putSweep(makeInput({ sweep: STUDY.sweep }));
   for (const result of others) store.record(UID, result);
   store.judge(entry());
-  assert.equal(entry().verdictView().test, null);
+  assert.deepEqual([entry().verdictView().test, entry().winnerTest], [null, null]);
   assert.doesNotMatch(JSON.stringify([entry().detail(), [...entry().records.values()]]), /7\.00\d/);
   store.record(UID, last);
   store.judge(entry());

@@ -87,6 +87,20 @@ test('a new attempt begins the curve anew, whole', async (t) => {
   assert.deepEqual([curves?.[0]?.attemptUID, curves?.[0]?.points.epochs], ['second', [1, 2]]);
 });
 
+test('a record of an attempt that was not shown brings its curve, whole, however old its epochs', async (t) => {
+  const { store, timers, open } = await serve(t);
+  const events = await open('sweep:local/study');
+  await events.next();
+  for (const epoch of [1, 2, 3]) store.measure(UID, makeMeasurement({ epoch, attemptUID: 'first' }));
+  store.measure(UID, makeMeasurement({ epoch: 1, attempt: 2, attemptUID: 'second' }));
+  timers.advance(500);
+  assert.equal((await events.next()).data.curves?.[0]?.attemptUID, 'second');
+  store.record(UID, makeResult({ attempt: 1, attemptUID: 'first' }));
+  timers.advance(500);
+  const { curves } = (await events.next()).data;
+  assert.deepEqual([curves?.[0]?.attemptUID, curves?.[0]?.points.epochs], ['first', [1, 2, 3]]);
+});
+
 test('a client that comes back is told what it missed; of another process, or too long ago, it gets a snapshot', async (t) => {
   const { store, timers, open } = await serve(t);
   const first = await open('sweep:local/study');
