@@ -3,6 +3,7 @@ import { copyFile, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import { connect } from 'nats';
 import { type NatsPart, type NatsPartOptions, startNats } from '../../src/controller/nats.ts';
 import { openNatsMetrics } from '../../src/controller/nats-metrics.ts';
 import { openLog } from '../../src/shared/log.ts';
@@ -114,6 +115,20 @@ describe('the controller’s part in NATS', { skip: SKIP, timeout: 120_000 }, ()
       10_000,
     );
     assert.match(await page(), /^cnn_sweep_nats_stream_max_bytes\{stream="CNN_SWEEP"\} 4294967296$/m);
+  });
+
+  test('who does not lead answers for trials all the same, and says so when the API server is away', async () => {
+    await mount();
+    start({ leads: () => false });
+    await said('nats connected');
+    const tls = { ca: await readFile(server.caFile, 'utf8') };
+    const began = performance.now();
+    await assert.rejects(connect({ servers: server.url, tls, token: 'secret', reconnect: false, timeout: 20_000 }), {
+      code: 'AUTHORIZATION_VIOLATION',
+    });
+    assert.equal((await said('nats client refused')).reason, 'Unavailable');
+    assert.ok(performance.now() - began < 5_000, 'the server waited in vain');
+    assert.match(await page(), /^cnn_sweep_nats_callouts_total\{result="Unavailable"\} 1$/m);
   });
 
   test('while the API server is away nothing is purged', async () => {

@@ -345,7 +345,7 @@ const CASES: Readonly<Record<string, { values: Values; want: (objects: readonly 
       });
       assert.equal(at(set, 'spec', 'template', 'spec', 'automountServiceAccountToken'), false);
       const annotations = at(set, 'spec', 'template', 'metadata', 'annotations') as Record<string, string>;
-      assert.match(annotations['checksum/config'] ?? '', /^[0-9a-f]{64}$/);
+      assert.match(String(annotations['checksum/config']), /^[0-9a-f]{64}$/);
       assert.equal(annotations.note, 'a');
     },
   },

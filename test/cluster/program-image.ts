@@ -17,7 +17,7 @@ export interface ProgramImage {
 }
 
 /** An image that holds one program of ours, as an archive beside that: no registry is asked for one. */
-export async function programImage(which: 'pause' | 'actor'): Promise<ProgramImage> {
+export async function programImage(which: 'pause' | 'actor' | 'nats-server'): Promise<ProgramImage> {
   const name = `localhost/cnn-sweep-${which}:test`;
   await buildPrograms([which]);
   const program = await programPath(which);
@@ -32,7 +32,8 @@ export async function programImage(which: 'pause' | 'actor'): Promise<ProgramIma
   const config = {
     architecture: process.arch === 'arm64' ? 'arm64' : 'amd64',
     os: 'linux',
-    config: { Entrypoint: [`/${which}`], User: '65532' },
+    // The public image of nats-server is found by its name, too.
+    config: { Entrypoint: [`/${which}`], User: '65532', Env: ['PATH=/usr/bin:/'] },
     rootfs: { type: 'layers', diff_ids: [`sha256:${digest}`] },
   };
   image.entry({ name: 'config.json' }, JSON.stringify(config));
