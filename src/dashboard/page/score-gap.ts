@@ -24,7 +24,7 @@ export interface ScoreGapView {
 }
 
 const HEIGHT = 400;
-const MARGIN = { top: 28, bottom: 44, left: 56, right: 20 };
+const MARGIN = { top: 32, bottom: 44, left: 56, right: 20 };
 
 /** Validation loss against gap: whose curve lets it win is a disc or a triangle, the band is one standard error, a limit on the gap shades
  * what may not win. Rightwards and downwards is worse and better: the picture that explains the pick.
@@ -74,7 +74,7 @@ export function scoreGapChart(
           tickFormat: (gap: number) => `${Number((100 * gap).toFixed(1))}`,
         }),
         plot.axisX({ ticks: width < 480 ? 4 : 7, tickSize: 4, label: null }),
-        plot.text(['gap, points'], { frameAnchor: 'top-left', dx: -44, dy: -8, fill: 'var(--soft)' }),
+        plot.text(['gap, points'], { frameAnchor: 'top-left', dx: -44, dy: -20, fill: 'var(--soft)' }),
         plot.text(['validation loss'], { frameAnchor: 'bottom', dy: 36, fill: 'var(--soft)' }),
         plot.dot(faint, { ...at, symbol, r: 3, stroke: 'var(--grey)', strokeWidth: 1, strokeOpacity: 0.5 }),
         plot.dot(strong, { ...at, symbol, r: 5, stroke: colourOf, fill: 'var(--panel)' }),

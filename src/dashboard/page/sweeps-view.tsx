@@ -179,7 +179,7 @@ function SweepLine({ sweep, hasNamespaces, nowMs }: SweepLineProps) {
         <ProgressBar done={countEnded(sweep)} failed={sweep.trials.failed} total={sweep.trials.total} />
         <span class="reason">{describeProgress(sweep)}</span>
       </td>
-      <td>{best ? best.network : <span class="reason">{sweep.message || '–'}</span>}</td>
+      <td class="best">{best ? best.network : <span class="reason">{sweep.message || '–'}</span>}</td>
       <td class="number">{formatLoss(best?.validationLoss)}</td>
       <td class="number">{best ? points(best.gap) : '–'}</td>
       <td class="number" title={sweep.createdAt ?? undefined}>
