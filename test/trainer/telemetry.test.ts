@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -37,6 +38,7 @@ async function startTrial(changes: Changes, args: readonly string[]) {
   const trial = start('main.ts', [...own, ...args]);
   return {
     ...trial,
+    result,
     ended: trial.ended.then((how) => ({ ...how, seconds: (performance.now() - began) / 1000 })),
     readResult: async () => decodeResult(await readFile(result, 'utf8')),
   };
@@ -97,10 +99,11 @@ describe('telemetry of a real trial', { ...needsNats, timeout: 300_000 }, () => 
       AbortSignal.timeout(9000),
     );
     assert.ok(bytes !== 'missing');
-    const files = unzipSync(bytes);
-    const { modelTopology, weightsManifest } = JSON.parse(strFromU8(files['model.json'] ?? assert.fail()));
+    const nothing = new Uint8Array();
+    const { 'model.json': json = nothing, 'weights.bin': weights = nothing } = unzipSync(bytes);
+    const { modelTopology, weightsManifest } = JSON.parse(strFromU8(json));
     const [{ weights: weightSpecs }] = weightsManifest;
-    const weightData = Uint8Array.from(files['weights.bin'] ?? assert.fail()).buffer;
+    const weightData = Uint8Array.from(weights).buffer;
     const backend = await openBackend('wasm', { warn: assert.fail });
     const load = async () => ({ modelTopology, weightSpecs, weightData });
     const model = (await backend.tf.loadLayersModel({ load })) as Sequential;
@@ -170,19 +173,26 @@ describe('telemetry of a real trial', { ...needsNats, timeout: 300_000 }, () => 
     });
   });
 
-  test('told to stop, it stores what it has, says 143 and hands over no result', async () => {
+  test('told to stop, it stores what it has not stored yet, says 143 and hands over no result', {
+    timeout: 40_000,
+  }, async () => {
     const changes = { training: { trainingExamples: 500, epochs: 1000 } };
-    const { child, ended } = await startTrial(changes, to(server.url));
-    child.stdout?.once('data', () => child.kill('SIGTERM'));
+    // A server that answers only when the trial has long been told to stop: what it then has was waited for.
+    server.freeze(true);
+    const { child, ended, result } = await startTrial(changes, to(server.url));
+    child.stdout?.once('data', () => {
+      child.kill('SIGTERM');
+      setTimeout(() => server.freeze(false), 1500);
+    });
     const { code, stdout, stderr } = await ended;
-    assert.deepEqual([code, stderr], [143, '']);
+    server.freeze(false);
+    assert.deepEqual([code, stderr, existsSync(result)], [143, '', false]);
     const done = stdout.trimEnd().split('\n').length;
-    const isLast = ({
-      address,
-      measurements,
-    }: Extract<Awaited<ReturnType<typeof readUntil>>[number], { kind: 'epoch' }>) =>
-      address.attemptUID === uid && measurements.at(-1)?.epoch === done;
-    await readUntil(new NatsBus(nats), (entry) => entry.kind === 'epoch' && isLast(entry));
+    await readUntil(
+      new NatsBus(nats),
+      (entry) =>
+        entry.kind === 'epoch' && entry.address.attemptUID === uid && entry.measurements.at(-1)?.epoch === done,
+    );
   });
 
   test('told to stop while the server does not answer, it is gone within 20 s', async () => {
