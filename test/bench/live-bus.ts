@@ -1,4 +1,6 @@
 // What the bus carries: Measurements that are durable before they are acknowledged, and a log of a million read from its beginning.
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Nats } from '../../src/shared/nats.ts';
 import { NatsBus } from '../../src/shared/nats-bus.ts';
 import { ensureStreams } from '../../src/shared/nats-streams.ts';
@@ -32,6 +34,11 @@ export async function measureDurableRate(count = 200_000): Promise<Figure[]> {
     const folded = (performance.now() - began) / 1000;
     await reader.close();
     return [
+      report(
+        'what the disk takes: 4 KiB and fdatasync, one after the other',
+        await syncsPerSecond(server.folder),
+        '1/s',
+      ),
       report('Measurements acknowledged durable, in lists of ten', count / acknowledged, '1/s'),
       figure('the same, and folded by a reader', count / folded, '1/s', '>=', 10_000),
     ];
@@ -73,6 +80,20 @@ export async function measureLatency(count = 200): Promise<Figure[]> {
     const p99 = times[Math.floor(times.length * 0.99)] ?? Number.NaN;
     return [report(`published to read, p99 of ${count}`, p99, 'ms')];
   });
+}
+
+/** The figures above say little without this one: other programs may keep the disk busy. */
+async function syncsPerSecond(folder: string): Promise<number> {
+  const file = await open(join(folder, 'probe'), 'w');
+  const began = performance.now();
+  let count = 0;
+  for (; performance.now() - began < 1000; count++) {
+    await file.write(Buffer.alloc(4096));
+    await file.datasync();
+  }
+  const seconds = (performance.now() - began) / 1000;
+  await file.close();
+  return count / seconds;
 }
 
 /** Curves of every attempt: of several for one epoch the first counts. */
