@@ -40,12 +40,25 @@ export function CurvesView({ data }: { readonly data: SweepPageData }) {
           ) : (
             <NoCurves data={data} />
           )}
+          <Incomplete data={data} />
           <TopTrials data={data} onStep={step} />
         </section>
         <VerdictPanel state={state} />
       </div>
       <Alternatives state={state} />
     </>
+  );
+}
+
+/** The stream may hold fewer epochs than were trained; who reads the curves should know. */
+function Incomplete({ data: { rows } }: { readonly data: SweepPageData }) {
+  const count = rows.filter(({ isCurveComplete }) => !isCurveComplete).length;
+  if (count === 0) return null;
+  return (
+    <p class="hint">
+      {count === 1 ? 'One curve is' : `${count} curves are`} incomplete: fewer epochs have reached the dashboard than
+      were trained. Findings and verdict come from the records, which are whole.
+    </p>
   );
 }
 

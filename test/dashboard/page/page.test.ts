@@ -213,6 +213,27 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     await page.close();
   });
 
+  test('the winner’s weights can be taken away, and a curve with holes says so', async () => {
+    const store = new Store();
+    const live = await servePage(built.folder, {
+      store,
+      models: { zip: async ({ trial }) => new TextEncoder().encode(`weights of trial ${trial}`) },
+    });
+    others.push(live);
+    tell(store, { ...study, measurements: study.measurements.filter(({ trial, epoch }) => trial !== 3 || epoch < 9) });
+    store.setModel(UID, 2, study.results[2]?.attemptUID ?? '');
+    const { page } = await openPage(browser, live.url, '?sweep=local/study');
+    const model = await taken(page, 'Download the model');
+    assert.equal(model.bytes.toString(), 'weights of trial 2');
+    assert.match(model.name, /\.zip$/);
+    await page.getByText('One curve is incomplete').waitFor();
+    await page.getByRole('button', { name: '(24,64) relu max' }).click();
+    await page.getByRole('link', { name: 'Trials', exact: true }).click();
+    await page.getByRole('link', { name: '(24,64) relu max' }).click();
+    await page.getByText('15 epochs were trained, and the stream holds 8 of them').waitFor();
+    await page.close();
+  });
+
   for (const view of ['tradeoffs', 'heatmap', 'parallel', 'timeline', 'trials']) {
     test(`what ${view} shows can be taken away as a picture or as figures`, async () => {
       const query = `?sweep=local/study&view=${view}`;
