@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { local, makeApp, makeStore } from '../builders.ts';
 import { type BuiltPage, buildPage } from './served.ts';
 
 /** In bytes, gzip. @see operations.md section 6 */
@@ -35,6 +36,18 @@ describe('the page that is shipped', () => {
     t.diagnostic(`first view ${ofFirst} bytes, all ${ofAll} bytes`);
     assert.ok(ofFirst <= FIRST_VIEW, `first view: ${ofFirst} bytes`);
     assert.ok(ofAll <= ALL, `all: ${ofAll} bytes`);
+  });
+
+  test('the server gives it at /, whatever the query, with its policy', async () => {
+    const app = await makeApp(makeStore(), { pageFolder: built.folder });
+    const page = await app.inject(local('/?sweep=team-a/study.v2'));
+    assert.equal(page.statusCode, 200);
+    assert.match(page.body, /<div id="app">/);
+    assert.match(
+      String(page.headers['content-security-policy']),
+      /default-src 'none';script-src 'self';style-src 'self';/,
+    );
+    await app.close();
   });
 
   test('it names no other host, and nothing in it is inline', async () => {

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
+import { createServer, get } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
 import { Store } from '../../../src/dashboard/store.ts';
@@ -284,6 +286,30 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     );
     assert.deepEqual(complaints, []);
     await page.close();
+  });
+
+  test('it works under a path that a proxy gives it', async () => {
+    const proxy = createServer((request, response) => {
+      const path = (request.url ?? '').replace(/^\/tools\/cnn\//, '');
+      const forwarded = get(served.url + path, { headers: request.headers }, (answer) => {
+        response.writeHead(answer.statusCode ?? 502, answer.headers);
+        answer.pipe(response);
+      });
+      response.on('close', () => forwarded.destroy());
+      forwarded.on('error', () => response.destroy());
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    const { port } = proxy.address() as AddressInfo;
+    const { page, complaints } = await openPage(browser, `http://localhost:${port}/`, 'tools/cnn/?sweep=local/study');
+    await page.locator('.curve-chart canvas').waitFor();
+    await page.locator('.connection.live').waitFor();
+    await page.getByRole('link', { name: 'Heat map' }).click();
+    await page.locator('.chart svg').waitFor();
+    assert.equal(page.url(), `http://localhost:${port}/tools/cnn/?sweep=local/study&view=heatmap`);
+    assert.deepEqual(complaints, []);
+    await page.close();
+    proxy.closeAllConnections();
+    proxy.close();
   });
 
   test('a lost connection is shown, and is live again by itself', async () => {
