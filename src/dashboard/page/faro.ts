@@ -65,7 +65,7 @@ export class CollectTransport extends BaseTransport {
     // A browser refuses keepalive beyond 64 KiB in flight.
     const answer = await request(true).catch(() => request(false).catch(() => undefined));
     if (!answer) return;
-    if (answer.status === 404) this.#stop();
+    if (answer.status === 404 || answer.status === 405) this.#stop();
     if (answer.status === 429) this.#pause(answer.headers.get('retry-after'));
   }
 

@@ -78,13 +78,15 @@ test('429 is obeyed: for Retry-After, else five seconds', async () => {
   assert.equal(sent.length, 3);
 });
 
-test('404 means switched off: nothing is sent any more', async () => {
-  const { transport, sent, pass } = openServer(answer(404));
-  await transport.send([item('a')]);
-  pass(1e6);
-  await transport.send([item('b')]);
-  assert.equal(sent.length, 1);
-});
+for (const status of [404, 405]) {
+  test(`${status} means switched off: nothing is sent any more`, async () => {
+    const { transport, sent, pass } = openServer(answer(status));
+    await transport.send([item('a')]);
+    pass(1e6);
+    await transport.send([item('b')]);
+    assert.equal(sent.length, 1);
+  });
+}
 
 test('stack traces of Chromium and of Firefox become frames without query strings', () => {
   const chromium =

@@ -4,6 +4,7 @@ import { createServer, get } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
+import { cleanPayload } from '../../../src/dashboard/faro-payload.ts';
 import { Store } from '../../../src/dashboard/store.ts';
 import { launchBrowser, skipWithoutBrowser } from '../../browser.ts';
 import { tell, UID } from '../builders.ts';
@@ -377,6 +378,9 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     await page.evaluate(() => setTimeout(() => Promise.reject(new Error('went wrong at /x?q=secret'))));
     await waitUntil(page, () => collected.join().includes('went wrong') && collected.join().includes('ttfb'));
     const bodies = collected.map((body) => JSON.parse(body));
+    for (const body of bodies) {
+      assert.deepEqual(cleanPayload(body).rejected, { log: 0, exception: 0, measurement: 0, event: 0 });
+    }
     const all = collected.join('\n');
     assert.doesNotMatch(all, /study|secret|local\//);
     const measurements = bodies.flatMap((body) => body.measurements ?? []);
