@@ -14,14 +14,14 @@ type Row = Trial & {
 type Ended = Pick<TrialResult, 'outcome' | 'attempt' | 'backend' | 'seconds'>;
 
 /** Losses in nats, accuracies, gap and rise as fractions, all digits: for a program, or a spreadsheet to round. */
-const COLUMNS: readonly (readonly [string, (row: Row) => Value])[] = [
+const COLUMNS: readonly (readonly [string, (row: Row) => CsvValue])[] = [
   ['trial', ({ trial }) => trial],
   ['network', ({ name }) => name],
   // As the sweep file writes a list: `(12)` would be minus twelve to a spreadsheet, `3-8` a day in March.
   ...AXES.map((axis) => {
     const value = ({ hyperparameters }: Row) =>
       axis === 'widths' ? JSON.stringify(hyperparameters[axis]) : hyperparameters[axis];
-    return [axis, value as (row: Row) => Value] as const;
+    return [axis, value as (row: Row) => CsvValue] as const;
   }),
   ['parameters', ({ parameterCount }) => parameterCount],
   ['finding', ({ finding }) => finding?.finding],
