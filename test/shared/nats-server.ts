@@ -21,6 +21,8 @@ export interface ServerOptions {
   readonly config?: string;
   readonly jetstream?: boolean;
   readonly syncAlways?: boolean;
+  /** Folder of its store; absent: one of its own. */
+  readonly store?: string;
 }
 
 /** A nats-server process with a store of its own, which may die and come back at the same port. */
@@ -30,9 +32,13 @@ export class NatsServer {
   #child: ChildProcess | undefined;
   #port = -1;
 
+  /** A test that failed ends the process before it stops its servers. */
+  readonly #leaveNobody = () => void this.#child?.kill('SIGKILL');
+
   private constructor(folder: string, options: ServerOptions) {
     this.folder = folder;
     this.#options = options;
+    process.once('exit', this.#leaveNobody);
   }
 
   static async start(options: ServerOptions = {}): Promise<NatsServer> {
@@ -55,8 +61,8 @@ export class NatsServer {
 
   /** Starts it where it is not running, on the store that it left. */
   async restart(options: ServerOptions = this.#options): Promise<void> {
-    const { config = '', jetstream = true, syncAlways = true } = options;
-    const store = `jetstream { store_dir: "${this.folder}", max_file_store: 20GB${syncAlways ? ', sync_interval: always' : ''} }`;
+    const { config = '', jetstream = true, syncAlways = true, store: kept = this.folder } = options;
+    const store = `jetstream { store_dir: "${kept}", max_file_store: 20GB${syncAlways ? ', sync_interval: always' : ''} }`;
     const file = join(this.folder, 'nats.conf');
     await writeFile(
       file,
@@ -64,8 +70,6 @@ export class NatsServer {
     );
     const child = spawn(await programPath('nats-server'), ['-c', file], { stdio: ['ignore', 'ignore', 'pipe'] });
     this.#child = child;
-    process.once('exit', () => child.kill('SIGKILL')); // a test that failed leaves nobody behind
-    process.setMaxListeners(0);
     await this.#ready(child);
   }
 
@@ -100,6 +104,7 @@ export class NatsServer {
 
   async stop(): Promise<void> {
     await this.kill();
+    process.off('exit', this.#leaveNobody);
     await rm(this.folder, { recursive: true, force: true });
   }
 }
