@@ -173,10 +173,10 @@ describe('faults of NATS', { ...needsNats, timeout: 240_000 }, () => {
     const { publisher, add } = publisherOf(attempt);
     add(1);
     await until(() => publisher.unstored.epoch === 0, 'the first epoch');
-    server.freeze(true);
+    await server.freeze();
     for (const epoch of [2, 3, 4]) add(epoch);
     await until(() => publisher.trouble?.reason === 'TimedOut', 'an answer that does not come');
-    server.freeze(false);
+    server.thaw();
     await publisher.drain(15_000);
     assert.deepEqual([publisher.unstored.epoch, publisher.trouble], [0, undefined]);
     const entries = await readUntil(bus, ({ pending, kind }) => kind === 'epoch' && pending === 0);

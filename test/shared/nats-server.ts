@@ -1,8 +1,9 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { exists, programPath } from '../cluster/programs.ts';
 
@@ -97,9 +98,17 @@ export class NatsServer {
     await ended;
   }
 
-  /** Holds it still, or lets it go on. */
-  freeze(still: boolean): void {
-    this.#child?.kill(still ? 'SIGSTOP' : 'SIGCONT');
+  /** Holds it still; resolves once every thread of it stands. */
+  async freeze(): Promise<void> {
+    this.#child?.kill('SIGSTOP');
+    const tasks = `/proc/${this.pid}/task`;
+    const isStill = async (task: string) => /\) T /.test(await readFile(`${tasks}/${task}/stat`, 'utf8'));
+    while (!(await Promise.all((await readdir(tasks)).map(isStill))).every(Boolean)) await sleep(1);
+  }
+
+  /** Lets it go on. */
+  thaw(): void {
+    this.#child?.kill('SIGCONT');
   }
 
   async stop(): Promise<void> {

@@ -178,14 +178,14 @@ describe('telemetry of a real trial', { ...needsNats, timeout: 300_000 }, () => 
   }, async () => {
     const changes = { training: { trainingExamples: 500, epochs: 1000 } };
     // A server that answers only when the trial has long been told to stop: what it then has was waited for.
-    server.freeze(true);
+    await server.freeze();
     const { child, ended, result } = await startTrial(changes, to(server.url));
     child.stdout?.once('data', () => {
       child.kill('SIGTERM');
-      setTimeout(() => server.freeze(false), 1500);
+      setTimeout(() => server.thaw(), 1500);
     });
     const { code, stdout, stderr } = await ended;
-    server.freeze(false);
+    server.thaw();
     assert.deepEqual([code, stderr, existsSync(result)], [143, '', false]);
     const done = stdout.trimEnd().split('\n').length;
     await readUntil(
