@@ -121,7 +121,8 @@ async function imageOf(svg: SVGSVGElement): Promise<HTMLImageElement> {
   copy.setAttribute('height', String(height * SCALE));
   copy.setAttribute('viewBox', `0 0 ${width} ${height}`);
   copy.setAttribute('xmlns', 'http://www.w3.org/2000/svg');
-  copy.setAttribute('font-family', getComputedStyle(svg).fontFamily);
+  // Its own style says `inherit`, and there is nobody to inherit from.
+  copy.style.fontFamily = getComputedStyle(svg).fontFamily;
   copy.setAttribute('color', getComputedStyle(svg).color);
   for (const element of [copy, ...copy.querySelectorAll('*')]) {
     for (const name of COLOUR_ATTRIBUTES) {
