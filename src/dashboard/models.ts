@@ -1,7 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { zipSync } from 'fflate';
-import { codeOf } from '../shared/durable.ts';
 
 /** The attempt whose weights are wanted. */
 export interface ModelName {
@@ -24,22 +21,4 @@ export const NO_MODELS: Models = { zip: async () => 'missing' };
 export function zipModel(files: Readonly<Record<string, Uint8Array>>): Uint8Array {
   const entries = Object.entries(files).sort(([a], [b]) => (a < b ? -1 : 1));
   return zipSync(Object.fromEntries(entries), { level: 0, mtime: new Date(1980, 0, 1) });
-}
-
-/** Weights in folders of this machine. @param folderOf where an attempt's lie; undefined: nowhere */
-export function folderModels(folderOf: (model: ModelName) => string | undefined): Models {
-  return {
-    async zip(model) {
-      const folder = folderOf(model);
-      if (folder === undefined) return 'missing';
-      try {
-        const names = await readdir(folder);
-        const files = await Promise.all(names.map(async (name) => [name, await readFile(join(folder, name))] as const));
-        return zipModel(Object.fromEntries(files));
-      } catch (error) {
-        if (codeOf(error) === 'ENOENT') return 'missing';
-        throw error;
-      }
-    },
-  };
 }

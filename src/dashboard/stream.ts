@@ -29,6 +29,7 @@ const FLUSH_MS = 500;
 /** For changes that come together. */
 const GATHER_MS = 20;
 const BEAT_MS = 1_000;
+const KEEP_ALIVE_MS = 10_000;
 const RIGHTS_MS = 60_000;
 const BYE_MS = 5_000;
 
@@ -112,6 +113,8 @@ export class Streams {
     const { raw } = reply;
     // A stream may be silent for longer than a request.
     request.raw.socket.setTimeout(0);
+    // A client that is gone without a word is noticed by the kernel, before the next heartbeat is on its way.
+    request.raw.socket.setKeepAlive(true, KEEP_ALIVE_MS);
     raw.writeHead(200, {
       'content-type': 'text/event-stream; charset=utf-8',
       'cache-control': 'no-cache, no-transform',
