@@ -1,5 +1,5 @@
 // The stream of Measurements and the bucket of models, as the controller makes them.
-import { MODEL_BUCKET, modelSubjects, parseModelSubject, parseSubject, subjectsOfSweep } from '../sweep/message.ts';
+import { isUID, MODEL_BUCKET, modelSubjects, parseModelSubject, subjectsOfSweep } from '../sweep/message.ts';
 import { BusError } from './bus.ts';
 import { busErrorOf, type JetStreamManager, type Nats, type StreamConfig } from './nats.ts';
 
@@ -134,7 +134,9 @@ export async function purgeSweep(nats: Nats, sweepUID: string): Promise<void> {
   const filter = subjectsOfSweep(sweepUID);
   const attempts = new Set<string>();
   for (const subject of await subjectsIn(manager, MEASUREMENTS_STREAM, filter)) {
-    attempts.add(parseSubject(subject).address.attemptUID);
+    const [, , , , attemptUID = ''] = subject.split('.');
+    // Whatever a trial wrote there goes with the rest; only one of ours has a model.
+    if (isUID(attemptUID)) attempts.add(attemptUID);
   }
   const models = await subjectsIn(manager, MODELS_STREAM, `$O.${MODEL_BUCKET}.M.>`);
   for (const meta of models) {

@@ -117,8 +117,13 @@ export function parseModelSubject(subject: string): Address | undefined {
   }
 }
 
+/** Whether it can be one token of a subject. */
+export function isUID(text: string): boolean {
+  return /^[\w-]{1,63}$/.test(text);
+}
+
 function token(uid: string): string {
-  if (/^[\w-]{1,63}$/.test(uid)) return uid;
+  if (isUID(uid)) return uid;
   throw new InvalidMessageError(`UID ${JSON.stringify(uid.slice(0, 80))}: expected 1 to 63 of A-Z a-z 0-9 _ -`);
 }
 

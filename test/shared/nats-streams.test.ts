@@ -166,6 +166,10 @@ describe('stream and bucket', { ...needsNats, timeout: 60_000 }, () => {
     const { payload } = gone.message(1);
     await nats.request(`cs.v1.${unfinished.sweepUID}.7.pod-3.epoch`, payload);
     await nats.request(modelSubjects(unfinished).chunks, 'a part');
+    // What no trial of ours would write, and its rights let it.
+    for (const end of ['pod-1.other', 'pod-1.ä', 'p$d.epoch']) {
+      await nats.request(`cs.v1.${gone.address.sweepUID}.7.${end}`, 'x');
+    }
     await purgeSweep(nats, gone.address.sweepUID);
     await purgeSweep(nats, gone.address.sweepUID);
     const manager = await nats.connection.jetstreamManager();
