@@ -3,20 +3,14 @@ import { textWidth } from '../../report/charts/labels.ts';
 import { shorten } from '../../report/charts/marks.ts';
 import type { TrialRow } from '../api.ts';
 import type { Range } from './address.ts';
+import { BrushFields } from './brush-fields.tsx';
 import { resolveColour } from './colour.ts';
 import { usePage } from './context.ts';
 import { lineColour } from './curves.ts';
 import { ChartTable, Exports } from './figure.tsx';
 import type { Ref } from './measure.ts';
 import { useWidth } from './measure.ts';
-import {
-  describeParallel,
-  formatValue,
-  type ParallelAxis,
-  parallelAxes,
-  parallelTable,
-  UNBOUNDED,
-} from './parallel.ts';
+import { describeParallel, type ParallelAxis, parallelAxes, parallelTable } from './parallel.ts';
 import { buildPicture } from './picture.ts';
 import type { SweepPageData } from './sweep-data.ts';
 
@@ -227,82 +221,4 @@ function rangeOf(axis: ParallelAxis, from: number, to: number): Range | null {
   if (!axis.dimension.values) return [Number(low.toPrecision(4)), Number(high.toPrecision(4))];
   const range: Range = [Math.ceil(low - 0.2), Math.floor(high + 0.2)];
   return range[0] <= range[1] ? range : null;
-}
-
-interface BrushFieldsProps {
-  readonly axes: readonly ParallelAxis[];
-  readonly brush: ReadonlyMap<string, Range>;
-  readonly onBrush: (name: string, range: Range | null) => void;
-}
-
-const STEPS = 10;
-
-/** The brushes for keyboards and screen readers: from and to of each axis. */
-function BrushFields({ axes, brush, onBrush }: BrushFieldsProps) {
-  return (
-    <details class="brushes" open={brush.size > 0}>
-      <summary>Brushes by hand</summary>
-      <div class="tools">
-        {axes.map((axis) => {
-          const { dimension, valueAt, domain } = axis;
-          const values = dimension.values
-            ? dimension.values.map((_, at) => at)
-            : Array.from({ length: STEPS + 1 }, (_, at) => Number(valueAt(at / STEPS).toPrecision(4)));
-          const range = brush.get(dimension.name);
-          const change = (from: string, to: string) => {
-            if (from === '' && to === '') return onBrush(dimension.name, null);
-            const [low, high] = [
-              from === '' ? Math.min(domain[0], values[0] ?? 0) : Number(from),
-              to === '' ? UNBOUNDED : Number(to),
-            ];
-            onBrush(dimension.name, low <= high ? [low, high] : [high, low]);
-          };
-          const from = range ? String(range[0]) : '';
-          const to = range && range[1] !== UNBOUNDED ? String(range[1]) : '';
-          return (
-            <fieldset key={dimension.name} class="range">
-              <legend>{dimension.label}</legend>
-              <Bound
-                label={`${dimension.label} from`}
-                value={from}
-                values={values}
-                axis={axis}
-                onChange={(value) => change(value, to)}
-              />
-              <span aria-hidden="true">to</span>
-              <Bound
-                label={`${dimension.label} to`}
-                value={to}
-                values={values}
-                axis={axis}
-                onChange={(value) => change(from, value)}
-              />
-            </fieldset>
-          );
-        })}
-      </div>
-    </details>
-  );
-}
-
-interface BoundProps {
-  readonly label: string;
-  readonly value: string;
-  readonly values: readonly number[];
-  readonly axis: ParallelAxis;
-  readonly onChange: (value: string) => void;
-}
-
-function Bound({ label, value, values, axis, onChange }: BoundProps) {
-  const choices = value !== '' && !values.map(String).includes(value) ? [Number(value), ...values] : values;
-  return (
-    <select aria-label={label} value={value} onChange={({ currentTarget }) => onChange(currentTarget.value)}>
-      <option value="">any</option>
-      {choices.map((choice) => (
-        <option key={choice} value={String(choice)}>
-          {formatValue(axis.dimension, choice)}
-        </option>
-      ))}
-    </select>
-  );
 }
