@@ -8,6 +8,7 @@ import { notFound, ProblemError } from './problems.ts';
 import type { Store } from './store.ts';
 import { type Followed, StreamClient } from './stream-client.ts';
 import { StreamTexts } from './stream-data.ts';
+import { readUnanswered } from './unanswered.ts';
 
 // By hand and not by @fastify/sse: that one serialises each message for each client, where most of ours need the same text, and its
 // heartbeats are written on timers of its own whether the connection drains or not.
@@ -30,6 +31,9 @@ const FLUSH_MS = 500;
 const GATHER_MS = 20;
 const BEAT_MS = 1_000;
 const KEEP_ALIVE_MS = 10_000;
+/** Between two looks at what the kernel sends again and again; so often, and the client is gone: 13 s or a little more. */
+const LOOK_MS = 10_000;
+const GIVEN_UP = 6;
 const RIGHTS_MS = 60_000;
 const BYE_MS = 5_000;
 
@@ -64,6 +68,7 @@ export class Streams {
   #cancelBeat: () => void = () => undefined;
   #isFlushing: boolean = false;
   #flushedAt = Number.NEGATIVE_INFINITY;
+  #lookedAt = 0;
   #isClosing: boolean = false;
   readonly #emptied = new AbortController();
 
@@ -233,9 +238,20 @@ export class Streams {
         if (!open.client.beat(now)) open.client.destroy();
         if (now - open.rightsAt >= RIGHTS_MS) void this.#checkRights(open, now);
       }
+      if (now - this.#lookedAt >= LOOK_MS) void this.#dropGone(now);
       this.#flushSoon();
       this.#beat();
     });
+  }
+
+  /** Clients that are gone without a word, while something was on its way to them. */
+  async #dropGone(now: number): Promise<void> {
+    this.#lookedAt = now;
+    if (this.#open.size === 0) return;
+    const unanswered = await readUnanswered();
+    for (const { client, request } of this.#open) {
+      if (unanswered(request.raw.socket) >= GIVEN_UP) client.destroy();
+    }
   }
 
   /** A right that is lost, a token that is no longer good: the stream ends, and the client learns why when it asks again. */
