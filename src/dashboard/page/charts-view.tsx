@@ -9,7 +9,7 @@ import { CELL_WORDS, heatMapAxes, heatMapChart, heatMapKey, heatMapTable } from 
 import { PlotFigure } from './plot-figure.tsx';
 import { reportDataOf } from './report-data.ts';
 import { scoreGapChart, scoreGapTable } from './score-gap.ts';
-import type { SweepPageData } from './sweep-data.ts';
+import { type SweepPageData, stepFrom } from './sweep-data.ts';
 import { timelineBars, timelineChart, timelineTable } from './timeline.ts';
 import { nameOf } from './words.ts';
 
@@ -22,9 +22,19 @@ function useReportData({ state, rows, places }: SweepPageData) {
   return useMemo(() => reportDataOf(state, rows, places), [state.detail, state.verdict, rows, places]);
 }
 
+/** Chooses the trial before or behind. */
+function useStep(data: SweepPageData): (by: number) => void {
+  const { go } = usePage();
+  return (by) => {
+    const trial = stepFrom(data, by);
+    if (trial !== undefined) go({ trial });
+  };
+}
+
 /** Score against gap, and parameters against loss: why this one and no other. */
 export function TradeoffsView({ data }: ViewProps) {
   const report = useReportData(data);
+  const step = useStep(data);
   const { selected, state } = data;
   const { detail } = state;
   const shows = [report, selected];
@@ -36,6 +46,7 @@ export function TradeoffsView({ data }: ViewProps) {
         <FindingKey />
         <OrEmpty isEmpty={isEmpty}>
           <PlotFigure
+            onStep={step}
             title={`${detail.name}: validation loss and gap`}
             fileName={`${detail.name}-score-gap`}
             draw={(plot, width) => scoreGapChart(plot, report, detail, { width, selected })}
@@ -50,6 +61,7 @@ export function TradeoffsView({ data }: ViewProps) {
         <FindingKey />
         <OrEmpty isEmpty={isEmpty}>
           <PlotFigure
+            onStep={step}
             title={`${detail.name}: parameters and validation loss`}
             fileName={`${detail.name}-size`}
             draw={(plot, width) => parametersChart(plot, report, { width, selected })}
@@ -99,6 +111,7 @@ const FIGURE_WORDS: Record<CellFigure, string> = {
 export function HeatMapView({ data }: ViewProps) {
   const { address, go } = usePage();
   const report = useReportData(data);
+  const step = useStep(data);
   const { selected, state } = data;
   const axes = heatMapAxes(report.axes, address);
   const figure = address.cell;
@@ -161,6 +174,7 @@ export function HeatMapView({ data }: ViewProps) {
         ))}
       </p>
       <PlotFigure
+        onStep={step}
         title={`${state.detail.name}: ${CELL_WORDS[figure]}`}
         fileName={`${state.detail.name}-heat-map`}
         draw={(plot, width) => heatMapChart(plot, report, axes, { figure, width, selected })}
@@ -178,6 +192,7 @@ const TICK_MS = 2000;
 /** Who ran where and when. */
 export function TimelineView({ data }: ViewProps) {
   const report = useReportData(data);
+  const step = useStep(data);
   const { selected, state, rows } = data;
   const isRunning = state.detail.trials.running > 0;
   const [nowMs, setNow] = useState(() => Date.now());
@@ -197,6 +212,7 @@ export function TimelineView({ data }: ViewProps) {
         </p>
       ) : (
         <PlotFigure
+          onStep={step}
           title={`${state.detail.name}: who ran where and when`}
           fileName={`${state.detail.name}-timeline`}
           draw={(plot, width) => timelineChart(plot, bars, rows, { width, selected, nowMs })}

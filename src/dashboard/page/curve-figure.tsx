@@ -9,6 +9,7 @@ import { ChartTable, Exports } from './figure.tsx';
 import type { Ref } from './measure.ts';
 import { useWidth } from './measure.ts';
 import { buildPicture } from './picture.ts';
+import { StepByArrow } from './step-by-arrow.tsx';
 
 interface CurveFigureProps {
   readonly chart: CurvesChart;
@@ -62,24 +63,11 @@ export function CurveFigure({ chart, title, fileName, onPick, onStep }: CurveFig
       : undefined;
   return (
     <figure>
-      {/* biome-ignore lint/a11y/useSemanticElements: a fieldset is for forms */}
-      <div
-        class="focusable"
-        role="group"
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: arrow keys choose the trial
-        tabIndex={0}
-        aria-label="Learning curves; the arrow keys choose the trial"
-        onKeyDown={(event) => {
-          const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-          if (by === undefined || !onStep || event.ctrlKey || event.metaKey || event.altKey) return;
-          event.preventDefault();
-          onStep(by);
-        }}
-      >
+      <StepByArrow label="Learning curves" onStep={onStep}>
         <div class="curve-chart" role="img" aria-label={chart.sentence} style={{ height: `${height}px` }} ref={place}>
           {hovered && <Tip hovered={hovered} quantity={quantity} x={x} width={width} selected={chart.selected} />}
         </div>
-      </div>
+      </StepByArrow>
       <figcaption>{chart.sentence}</figcaption>
       <Exports name={fileName} sheet={() => curvesSheet(chart, quantity)} picture={picture} />
       <ChartTable of={title} table={() => curvesTable(chart, quantity)} />

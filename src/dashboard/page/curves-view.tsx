@@ -5,7 +5,7 @@ import { formatLoss } from '../../sweep/figures.ts';
 import { usePage } from './context.ts';
 import { CurveControls, CurveFigure } from './curve-figure.tsx';
 import { curvesChart, lineColour } from './curves.ts';
-import type { SweepPageData } from './sweep-data.ts';
+import { type SweepPageData, stepFrom } from './sweep-data.ts';
 import { glyphOf, statusOf, statusWords } from './trial-words.ts';
 import { Alternatives, VerdictPanel } from './verdict-panel.tsx';
 
@@ -19,8 +19,7 @@ export function CurvesView({ data }: { readonly data: SweepPageData }) {
     [state, order, hues, selected, quantity, x, smooth],
   );
   const step = (by: number) => {
-    const at = selected === null ? 0 : order.indexOf(selected);
-    const trial = order[Math.min(order.length - 1, Math.max(0, at + by))];
+    const trial = stepFrom(data, by);
     if (trial !== undefined) go({ trial });
   };
   return (

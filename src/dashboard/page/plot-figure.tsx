@@ -6,6 +6,7 @@ import { ChartTable, Exports } from './figure.tsx';
 import type { Ref } from './measure.ts';
 import { useWidth } from './measure.ts';
 import { buildPicture, type LegendItem } from './picture.ts';
+import { StepByArrow } from './step-by-arrow.tsx';
 
 interface PlotFigureProps {
   readonly title: string;
@@ -17,6 +18,8 @@ interface PlotFigureProps {
   readonly legend?: readonly LegendItem[];
   /** Kept free until the chart is there, in pixels: nothing moves. */
   readonly height: number;
+  /** Arrow keys: the trial before or behind in rank. */
+  readonly onStep: (by: number) => void;
 }
 
 let loading: Promise<Plot> | undefined;
@@ -27,7 +30,7 @@ function loadPlot(): Promise<Plot> {
 }
 
 /** One chart of Observable Plot with its sentence, its table and what can be taken away. A click selects a trial. */
-export function PlotFigure({ title, fileName, draw, shows, table, legend = [], height }: PlotFigureProps) {
+export function PlotFigure({ title, fileName, draw, shows, table, legend = [], height, onStep }: PlotFigureProps) {
   const { go } = usePage();
   const place: Ref<HTMLDivElement> = useRef<HTMLDivElement | null>(null);
   const width = useWidth(place);
@@ -58,7 +61,9 @@ export function PlotFigure({ title, fileName, draw, shows, table, legend = [], h
   };
   return (
     <figure>
-      <div class="chart" ref={place} style={{ minHeight: `${height}px` }} />
+      <StepByArrow label={title} onStep={onStep}>
+        <div class="chart" ref={place} style={{ minHeight: `${height}px` }} />
+      </StepByArrow>
       <figcaption>{chart?.sentence ?? (failure || 'Drawing …')}</figcaption>
       <Exports name={fileName} sheet={table} picture={picture} />
       <ChartTable of={title} table={table} />

@@ -48,3 +48,12 @@ export function sweepDataOf(
     dimensions,
   };
 }
+
+/** The trial so many places behind the selected one, by rank; the first and the last stay. */
+export function stepFrom(
+  { order, selected }: Pick<SweepPageData, 'order' | 'selected'>,
+  by: number,
+): number | undefined {
+  const at = selected === null ? 0 : order.indexOf(selected);
+  return order[Math.min(order.length - 1, Math.max(0, at + by))];
+}

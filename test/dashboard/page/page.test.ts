@@ -141,6 +141,12 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     assert.match((await page.locator('.trials [aria-current]').textContent()) ?? '', /\(3,8\) relu max/);
     await page.keyboard.press('Enter');
     await page.getByRole('heading', { level: 2, name: '(3,8) relu max' }).waitFor();
+    await page.getByRole('link', { name: 'Trade-offs' }).focus();
+    await page.keyboard.press('Enter');
+    await page.locator('.chart svg').first().waitFor();
+    await page.locator('.focusable').last().focus();
+    await page.keyboard.press('ArrowUp');
+    assert.match(page.url(), /trial=1/);
     await page.close();
   });
 
