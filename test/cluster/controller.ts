@@ -25,6 +25,8 @@ export interface RunningController {
   cpuSeconds(): Promise<number>;
   /** Largest resident memory so far, in MiB. */
   peakMemoryMiB(): Promise<number>;
+  /** Resolves once it has ended, for whatever reason. */
+  readonly ended: Promise<unknown>;
   /** @returns its exit code, null if it was killed */
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
@@ -61,8 +63,10 @@ export async function startController(kubeconfig: string, args: readonly string[
     waiting.delete(event);
   });
   const page = async () => (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  const ended = once(child, 'exit');
   const controller: RunningController = {
     pid: child.pid ?? 0,
+    ended,
     metricsAddress: `127.0.0.1:${port}`,
     get lines() {
       return lines.map(({ fields }) => fields);
@@ -89,7 +93,7 @@ export async function startController(kubeconfig: string, args: readonly string[
   };
   await Promise.race([
     controller.line('leading'),
-    once(child, 'exit').then(([code]) => {
+    ended.then(([code]) => {
       throw new Error(`the controller ended with ${code}: ${JSON.stringify(lines.at(-1)?.fields)}`);
     }),
   ]);

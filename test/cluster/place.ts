@@ -164,7 +164,7 @@ export class Place {
         const controller = await this.start(LEASE, kubeconfig).catch(() => undefined);
         if (!controller) continue;
         const stop = new Promise<void>((resolve) => stopping.signal.addEventListener('abort', () => resolve()));
-        await Promise.race([controller.line('lease lost'), stop]);
+        await Promise.race([controller.ended, stop]);
         if (stopping.signal.aborted) await controller.stop();
       }
     })();
