@@ -57,7 +57,7 @@ function openSweepGauges(telemetry: Telemetry, store: Store, dropped: Counter<'m
   let shown: readonly SweepEntry[] = [];
   const choose = () => {
     const all = store.sweeps;
-    const chosen = all.sort((a, b) => b.revision - a.revision).slice(0, MAX_SWEEPS);
+    const chosen = all.toSorted((a, b) => b.revision - a.revision).slice(0, MAX_SWEEPS);
     for (const entry of shown) {
       // One that is finished is missed by nobody.
       if (all.includes(entry) && !chosen.includes(entry) && !entry.isFinal) dropped.inc({ metric: SWEEPS });

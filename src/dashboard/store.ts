@@ -44,6 +44,8 @@ export class Store {
   readonly #now: () => Date;
   readonly #byKey = new Map<string, SweepEntry>();
   readonly #byUID = new Map<string, SweepEntry>();
+  /** Undefined: to be sorted again. */
+  #sorted: readonly SweepEntry[] | undefined;
   readonly #early = new EarlyMeasurements();
   readonly #listeners = new Set<() => void>();
   readonly #stale = new Map<string, string>();
@@ -94,6 +96,7 @@ export class Store {
     entry.staleSince = this.staleSince;
     entry.commonNotes = [...this.#notes.values()];
     this.#byKey.set(key, entry);
+    this.#sorted = undefined;
     this.#byUID.set(entry.uid, entry);
     this.#goneUIDs.delete(entry.uid);
     this.#early.take(entry.uid).forEach(({ measurement, position }) => {
@@ -245,8 +248,9 @@ export class Store {
   }
 
   /** By namespace and name. */
-  get sweeps(): SweepEntry[] {
-    return [...this.#byKey.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
+  get sweeps(): readonly SweepEntry[] {
+    this.#sorted ??= [...this.#byKey.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
+    return this.#sorted;
   }
 
   get size(): number {
@@ -284,6 +288,7 @@ export class Store {
 
   #forget(entry: SweepEntry): void {
     this.#byKey.delete(entry.key);
+    this.#sorted = undefined;
     this.#byUID.delete(entry.uid);
     this.#goneUIDs.add(entry.uid);
     const [oldest] = this.#goneUIDs;
