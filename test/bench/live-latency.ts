@@ -90,7 +90,7 @@ async function record(page: Page): Promise<void> {
     Object.assign(window, { seen });
     const look = () => {
       for (const row of document.querySelectorAll('.top button')) {
-        const [, done] = /, (\d+) of \d+ epochs/.exec(row.querySelector('.state')?.textContent ?? '') ?? [];
+        const [, done] = /epoch (\d+) of \d+/.exec(row.querySelector('.state')?.textContent ?? '') ?? [];
         const key = `${row.querySelector('.name')?.textContent}/${done}`;
         // The change is made now, and drawn with the next frame.
         if (done !== undefined && !(key in seen)) {

@@ -4,13 +4,9 @@ import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } fro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { readEnvironment } from '../../src/shared/env.ts';
 import { VERSION } from '../../src/shared/package.ts';
-import { openBackend } from '../../src/trainer/backend.ts';
-import { loadDataset } from '../../src/trainer/dataset.ts';
-import { evaluate } from '../../src/trainer/evaluate.ts';
-import type { Sequential } from '../../src/trainer/tf.ts';
 import { makeFolder } from '../local/folders.ts';
+import { testModel } from '../trainer/read-model.ts';
 import { type ProgramOptions, runProgram, sweepText, writeSweep } from './program.ts';
 
 // Real processes, the real trainer, real images; only few of them.
@@ -99,27 +95,10 @@ describe('a run', () => {
 
   test('leaves a model whose test accuracy is exactly the one reported', async () => {
     const { test: reported, verdict } = JSON.parse(undisturbed.verdict);
-    const { cacheFolder } = readEnvironment();
-    const { tf } = await openBackend('wasm', { nativeBinding: join(cacheFolder, 'none'), warn: () => undefined });
-    const folder = join(undisturbed.folder, 'model');
-    const [artifacts, weights] = await Promise.all([
-      readFile(join(folder, 'model.json'), 'utf8').then(JSON.parse),
-      readFile(join(folder, 'weights.bin')),
-    ]);
-    const model = await tf.loadLayersModel({
-      load: async () => ({
-        modelTopology: artifacts.modelTopology,
-        weightSpecs: artifacts.weightsManifest[0].weights,
-        weightData: new Uint8Array(weights).buffer,
-      }),
-    });
-    assert.equal(model.countParams(), verdict.best.parameterCount);
-    const { test: images } = await loadDataset('cifar10', cacheFolder);
-    assert.equal(images.count, 10_000);
-    const indices = Uint32Array.from({ length: images.count }, (_, index) => index);
-    const figures = await evaluate(tf, model as Sequential, { set: images, indices }, () => undefined);
-    assert.deepEqual({ loss: figures.loss, accuracy: figures.accuracy }, reported);
-    model.dispose();
+    const { images, parameterCount, test } = await testModel(join(undisturbed.folder, 'model'), 'wasm');
+    assert.equal(parameterCount, verdict.best.parameterCount);
+    assert.equal(images, 10_000);
+    assert.deepEqual(test, reported);
   });
 
   test('agrees with the verdict command on its own files', async () => {

@@ -1,16 +1,20 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { stringify } from 'yaml';
+import { type ForwardedPort, forwardPort, readKubeConfigFile } from '../../src/shared/cluster.ts';
 import { ROOT } from '../../src/shared/package.ts';
 import type { TrialRecord } from '../../src/sweep/slice.ts';
 import type { SweepStatus } from '../../src/sweep/status.ts';
 import { CHART, helm, valuesArgs } from '../charts/helm.ts';
 import { type ClusterWithNode, startCluster } from '../cluster/cluster.ts';
 import { buildImages, whyNoImages } from '../cluster/images.ts';
+import { programImage } from '../cluster/program-image.ts';
 import { run } from '../cluster/run.ts';
+import { testModel } from '../trainer/read-model.ts';
+import { WatchedPage } from './watched-page.ts';
 
 const why = await whyNoImages();
 const skip = why !== undefined && process.env.CI !== 'true' ? why : false;
@@ -52,6 +56,9 @@ const SWEEP = {
 
 let cluster: ClusterWithNode;
 let folder: string;
+let port: ForwardedPort;
+let page: WatchedPage;
+let growth: Promise<number[]>;
 
 before(
   async () => {
@@ -62,20 +69,42 @@ before(
     await cluster.setGpus(2);
     await cluster.node.loadImage(images.controller.archive);
     await cluster.node.loadImage(images.trainer.archive);
+    await cluster.node.loadImage((await programImage('nats-server')).archive);
     folder = await mkdtemp(path.join(tmpdir(), 'cnn-sweep-e2e-'));
+    await cluster.apply(JSON.stringify(await natsVolume()));
   },
   { timeout: 1_200_000 },
 );
 
 after(async () => {
+  // biome-ignore lint/suspicious/noUnnecessaryConditions: there is none if an earlier test failed
+  await page?.close();
+  // biome-ignore lint/suspicious/noUnnecessaryConditions: likewise
+  await port?.close();
   // biome-ignore lint/suspicious/noUnnecessaryConditions: there is none if its start failed
   await cluster?.stop();
   if (folder) await rm(folder, { recursive: true, force: true });
 });
 
+/** A folder of this machine: nothing here makes volumes for claims. */
+async function natsVolume() {
+  const disk = path.join(folder, 'nats');
+  await mkdir(disk);
+  // The owner of such a volume is not changed to the Pod's user.
+  await chmod(folder, 0o755);
+  await chmod(disk, 0o777);
+  return {
+    apiVersion: 'v1',
+    kind: 'PersistentVolume',
+    metadata: { name: 'nats' },
+    spec: { capacity: { storage: '10Gi' }, accessModes: ['ReadWriteOnce'], hostPath: { path: disk } },
+  };
+}
+
 const values = {
   image: { registry: 'localhost', repository: 'cnn-sweep', tag: 'test', pullPolicy: 'Never' },
   trainer: { image: { registry: 'localhost', repository: 'cnn-sweep-trainer', tag: 'test', pullPolicy: 'Never' } },
+  nats: { image: { registry: 'localhost', repository: 'cnn-sweep-nats-server', tag: 'test', pullPolicy: 'Never' } },
   tests: { sweep: true },
 };
 
@@ -107,7 +136,14 @@ test('a sweep is trained in Pods, two at once on two GPUs, and its verdict is th
 }, async () => {
   const file = path.join(folder, 'sweep.yaml');
   await writeFile(file, stringify(SWEEP));
+  port = await forwardPort(await dashboardPod(), undefined, readKubeConfigFile(cluster.kubeconfig));
+  page = await WatchedPage.open(port.url);
+  assert.match(await page.emptyText(), /no sweep/i);
   await cluster.kubectl('apply', '--namespace', NAMESPACE, '-f', file);
+  await page.follow('study');
+  const watching = page.epochsUntilTheEnd(SWEEP.spec.training.epochs, 600_000);
+  watching.catch(() => undefined); // looked at by its own test
+  growth = watching;
   const gpus = watchRunningPods();
   await cluster.kubectl('wait', '-n', NAMESPACE, '--for=condition=Complete', 'sweep/study', '--timeout=10m');
   assert.equal(await gpus.stop(), 2, 'Pods that ran at once, at most');
@@ -141,10 +177,98 @@ test('a sweep is trained in Pods, two at once on two GPUs, and its verdict is th
   assert.deepEqual(await curvesOf(runFolder), inCluster.lastEpochs, 'validation losses of every trial');
 });
 
+test('its curves grew on the page without a reload, and its verdict is the same there, in the status, the API and Prometheus', {
+  skip,
+}, async () => {
+  const epochs = await growth;
+  assert.ok(epochs.length >= 5, `${epochs}`);
+  assert.deepEqual(
+    epochs,
+    epochs.toSorted((a, b) => a - b),
+  );
+  assert.equal(epochs.at(-1), 4 * SWEEP.spec.training.epochs);
+  const { best } = (await readResults()).status;
+  assert.ok(best);
+  // The page tells networks apart that differ in their seed alone.
+  const network = `${best.network}, seed ${best.trial % 2}`;
+  assert.equal(await page.headline(), `${network} is the best network that does not overfit`);
+  const words = await page.verdict();
+  const figures = [best.validationLoss.toFixed(3), (100 * best.validationAccuracy).toFixed(1)];
+  for (const figure of [...figures, (100 * (best.testAccuracy ?? 0)).toFixed(1)]) {
+    assert.ok(words.includes(figure), `${figure} in ${words}`);
+  }
+  assert.deepEqual(page.complaints, []);
+
+  const answer = await fetch(`${port.url}/api/v1/sweeps/${NAMESPACE}/study/verdict`);
+  const said = (await answer.json()) as { best: Record<string, unknown>; isFinal: boolean; test: { accuracy: number } };
+  assert.equal(said.isFinal, true);
+  assert.equal(said.best.network, network);
+  for (const name of ['trial', 'epoch', 'validationLoss', 'validationAccuracy', 'gap', 'rise'] as const) {
+    assert.equal(said.best[name], best[name], name);
+  }
+  assert.equal(said.test.accuracy, best.testAccuracy);
+
+  const { pod } = await dashboardPod();
+  const metrics = await cluster.kubectl(
+    'get',
+    '--raw',
+    `/api/v1/namespaces/${NAMESPACE}/pods/${pod}:9090/proxy/metrics`,
+  );
+  const gauge = (name: string) =>
+    Number(new RegExp(`^${name}\\{sweep_namespace="${NAMESPACE}",sweep="study"\\} (.*)$`, 'm').exec(metrics)?.[1]);
+  assert.equal(gauge('cnn_sweep_best_validation_accuracy_ratio'), best.validationAccuracy);
+  assert.equal(gauge('cnn_sweep_best_accuracy_gap_ratio'), best.gap);
+});
+
+test('the model that is downloaded has the test accuracy that was reported, to the last digit', { skip }, async () => {
+  const { best } = (await readResults()).status;
+  const output = path.join(folder, 'downloaded');
+  const where = ['--namespace', NAMESPACE, '--release-namespace', NAMESPACE, '--output', output];
+  const said = await run([path.join(ROOT, 'bin/cnn-sweep'), 'model', 'study', ...where], { env: ours() });
+  assert.match(said, new RegExp(`^model: ${output} \\(trial ${best?.trial}, .*, epoch ${best?.epoch}, test accuracy`));
+  const { test: tested, parameterCount } = await testModel(output, 'native');
+  assert.deepEqual(tested, { loss: best?.testLoss, accuracy: best?.testAccuracy });
+  assert.equal(parameterCount, best?.parameterCount);
+});
+
+test('its curves and models are in NATS, told by Pods that each showed a token of their own', { skip }, async () => {
+  const trials = SWEEP.spec.grid[0]?.seed.length ?? 0;
+  const count = 2 * trials;
+  const pod = `/api/v1/namespaces/${NAMESPACE}/pods/cnn-sweep-nats-0:8222/proxy`;
+  const jsz = JSON.parse(await cluster.kubectl('get', '--raw', `${pod}/jsz?accounts=true&streams=true&config=true`));
+  const streams: StreamSeen[] = jsz.account_details.flatMap(
+    (each: { stream_detail?: StreamSeen[] }) => each.stream_detail ?? [],
+  );
+  const stream = (name: string) => streams.find((each) => each.name === name) ?? assert.fail(`no stream ${name}`);
+  const curves = stream('CNN_SWEEP');
+  assert.ok(curves.state.messages >= count * SWEEP.spec.training.epochs, `${curves.state.messages} messages`);
+  assert.equal(curves.config.discard, 'new');
+  // Of each trial a meta message, and a chunk or more.
+  assert.ok(stream('OBJ_CNN_SWEEP_MODELS').state.messages >= 2 * count);
+
+  // The server knows trials by the name that the controller vouched for.
+  const connz = JSON.parse(await cluster.kubectl('get', '--raw', `${pod}/connz?state=any&auth=true&limit=1000`));
+  const users = new Set<string>(connz.connections.map((each: { authorized_user?: string }) => each.authorized_user));
+  const admitted = [...users].filter((user) => user.startsWith(`${NAMESPACE}/study-`));
+  assert.ok(admitted.length >= count, `${[...users]}`);
+  const metrics = `/api/v1/namespaces/${NAMESPACE}/services/cnn-sweep-controller:9090/proxy/metrics`;
+  assert.match(
+    await cluster.kubectl('get', '--raw', metrics),
+    /^cnn_sweep_nats_connected\{component="controller"\} 1$/m,
+  );
+});
+
+interface StreamSeen {
+  readonly name: string;
+  readonly config: { readonly discard: string };
+  readonly state: { readonly messages: number };
+}
+
 test('a sweep and a release that are deleted leave nothing but the kinds', { skip, timeout: 300_000 }, async () => {
   await cluster.kubectl('delete', '-n', NAMESPACE, 'sweep', 'study');
   await helm('helm', ['uninstall', 'cnn-sweep', '--namespace', NAMESPACE, '--wait'], ours());
-  const kinds = 'jobs,pods,trialresultslices,leases,roles,rolebindings,services,deployments,networkpolicies';
+  const kinds =
+    'jobs,pods,trialresultslices,leases,roles,rolebindings,services,deployments,statefulsets,secrets,pvc,networkpolicies';
   let left = '';
   for (let tries = 0; tries < 60; tries++) {
     left = await cluster.kubectl('get', kinds, '-n', NAMESPACE, '-o', 'name');
@@ -156,6 +280,21 @@ test('a sweep and a release that are deleted leave nothing but the kinds', { ski
   const names = await cluster.kubectl('get', wide, '-o', 'name');
   assert.doesNotMatch(names, /cnn-sweep/);
 });
+
+async function dashboardPod(): Promise<{ namespace: string; pod: string; port: number }> {
+  const selector = 'app.kubernetes.io/component=dashboard';
+  const pod = await cluster.kubectl(
+    'get',
+    'pods',
+    '-n',
+    NAMESPACE,
+    '-l',
+    selector,
+    '-o',
+    'jsonpath={.items[0].metadata.name}',
+  );
+  return { namespace: NAMESPACE, pod, port: 8080 };
+}
 
 async function readResults(): Promise<{ status: SweepStatus; lastEpochs: Record<number, number | null> }> {
   const sweep = JSON.parse(await cluster.kubectl('get', 'sweep', 'study', '-n', NAMESPACE, '-o', 'json'));
