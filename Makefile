@@ -5,7 +5,7 @@ page := dist/page/index.html
 page_sources := $(shell find src/dashboard/page src/report src/sweep -type f) src/dashboard/api.ts
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check campaign bench bench-cluster native cluster generate clean
+.PHONY: help run test check campaign bench bench-cluster bench-live native cluster generate clean
 
 help: ## say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 15
@@ -33,6 +33,10 @@ bench: $(installed) ## measure speed, overhead and memory against their rivals; 
 bench-cluster: $(installed) ## measure the controller on a real control plane with fake nodes; writes bench/results-cluster.json
 	@npm run --silent test:tools
 	@npm run --silent bench:cluster
+
+bench-live: $(page) ## measure bus, dashboard and page with real servers and a real browser; writes bench/results-live.json
+	@npm run --silent test:tools
+	@npm run --silent bench:live
 
 native: $(installed) ## compile the fastest CPU backend against the TensorFlow wheel (Python 3 and g++ needed; WHEEL='tensorflow[and-cuda]' for a GPU)
 	@npm run --silent native -- $(if $(WHEEL),'$(WHEEL)')
