@@ -97,13 +97,16 @@ export class Streams {
     app.addHook('preClose', () => this.close());
   }
 
-  /** Says goodbye to all; whoever has not taken it in time is cut off. */
+  /** Tells what is not told yet, as how a run ended, and says goodbye; whoever has not taken it in time is cut off. */
   async close(): Promise<void> {
     this.#isClosing = true;
     this.#unsubscribe();
     this.#cancelBeat();
     const { timers } = this.#options;
-    for (const { client } of this.#open) client.sayBye(timers.now());
+    for (const { client } of this.#open) {
+      this.#flush(client, timers.now());
+      client.sayBye(timers.now());
+    }
     if (this.#open.size > 0) await pause(timers, BYE_MS, this.#emptied.signal);
     for (const { client } of this.#open) client.destroy();
   }

@@ -17,27 +17,30 @@ export interface AttemptLog {
 
 /** The Measurements of one trial, of all its attempts; each counts once, whenever and however often it arrives. */
 export class TrialLog {
-  readonly #entries = new Map<string, Entry>();
-  readonly #uids = new Set<string>();
+  /** By attemptUID, in the order in which they were first heard of; within by epoch. */
+  readonly #attempts = new Map<string, Map<number, Entry>>();
   /** They arrived in the order of their log, as nearly always. */
   #inOrder: boolean = true;
   #lastPosition = Number.NEGATIVE_INFINITY;
 
   /** Whether an attempt has measured anything. */
   has(attemptUID: string): boolean {
-    return this.#uids.has(attemptUID);
+    return this.#attempts.has(attemptUID);
   }
 
   /** Of two that conflict the earlier in the log stays, even if it arrives later. @returns whether anything changed */
   add(measurement: Measurement, position: number, revision: number): boolean {
-    const key = keyOf(measurement.attemptUID, measurement.epoch);
-    const known = this.#entries.get(key);
+    const epochs = this.#attempts.get(measurement.attemptUID);
+    const known = epochs?.get(measurement.epoch);
     if (known && known.position <= position) return false;
     if (known && same(known.measurement, measurement)) return false;
     if (position < this.#lastPosition) this.#inOrder = false;
     this.#lastPosition = Math.max(this.#lastPosition, position);
-    this.#entries.set(key, { measurement, position, revision });
-    this.#uids.add(measurement.attemptUID);
+    this.#entriesOf(measurement, epochs).set(measurement.epoch, {
+      measurement: sharingTexts(measurement, epochs),
+      position,
+      revision,
+    });
     return true;
   }
 
@@ -49,9 +52,7 @@ export class TrialLog {
   /** Epochs of an attempt that arrived after a revision. */
   epochsSince(attemptUID: string, revision: number): ReadonlySet<number> {
     const epochs = new Set<number>();
-    for (const entry of this.#entries.values()) {
-      if (entry.revision > revision && entry.measurement.attemptUID === attemptUID) epochs.add(entry.measurement.epoch);
-    }
+    for (const [epoch, entry] of this.#attempts.get(attemptUID) ?? []) if (entry.revision > revision) epochs.add(epoch);
     return epochs;
   }
 
@@ -65,15 +66,26 @@ export class TrialLog {
     return [...attempts.values()];
   }
 
+  /** As the log has them: of an attempt that began later all come later, which is all that a fold asks of the order. */
   #measurements(): Measurement[] {
-    const entries = [...this.#entries.values()];
+    const entries = [...this.#attempts.values()].flatMap((epochs) => [...epochs.values()]);
     if (!this.#inOrder) entries.sort((a, b) => a.position - b.position);
     return entries.map(({ measurement }) => measurement);
   }
+
+  #entriesOf({ attemptUID }: Measurement, known: Map<number, Entry> | undefined): Map<number, Entry> {
+    const epochs = known ?? new Map<number, Entry>();
+    if (!known) this.#attempts.set(attemptUID, epochs);
+    return epochs;
+  }
 }
 
-function keyOf(attemptUID: string, epoch: number): string {
-  return `${attemptUID}/${epoch}`;
+/** Each message brings its own copies of names that are always the same: that was a third of the memory (494 bytes an epoch, now 342). */
+function sharingTexts(measurement: Measurement, others: ReadonlyMap<number, Entry> | undefined): Measurement {
+  const [first] = others?.values() ?? [];
+  if (first?.measurement.sweep !== measurement.sweep) return measurement;
+  const { sweep, attemptUID } = first.measurement;
+  return { ...measurement, sweep, attemptUID };
 }
 
 function same(a: Measurement, b: Measurement): boolean {

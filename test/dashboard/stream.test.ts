@@ -205,6 +205,18 @@ test('what is asked for must be there', async (t) => {
   }
 });
 
+test('what changed last is told before the goodbye: how a run ended', async (t) => {
+  const { app, store, open } = await serve(t);
+  const events = await open('sweep:local/study');
+  await events.next();
+  store.changeSweep(UID, { phase: 'Complete' });
+  const closing = app.close();
+  const { name, data } = await events.next();
+  assert.deepEqual([name, data.sweep?.phase], ['delta', 'Complete']);
+  assert.equal((await events.next()).name, 'bye');
+  await closing;
+});
+
 test('when the server stops it says goodbye and ends the stream', async (t) => {
   const { app, open } = await serve(t);
   const events = await open('sweeps');
