@@ -31,11 +31,14 @@ describe('the API server of the simulation', { ...options, timeout: 300_000 }, (
   });
   after(() => (cluster as Cluster | undefined)?.stop()); // not there if its start failed
 
-  test('a quiet watch ends when it was asked to, with a bookmark shortly before', async () => {
+  // The real one promises no bookmark: of a kind that nothing has happened to lately it may send none.
+  test('a quiet watch ends when it was asked to, with at most a bookmark shortly before', async () => {
     const wire = openWire(() => readKubeConfigFile(cluster.kubeconfig));
     const real = await watchQuietly(wire);
     await wire.close();
-    assert.deepEqual(await watchQuietly(new FakeApiServer().wire()), real);
+    const model = await watchQuietly(new FakeApiServer().wire());
+    assert.equal(model.length, 2);
+    assert.deepEqual(real, model.slice(-real.length));
   });
 
   test(`does what the real one does, in ${SCRIPTS} scripts`, async () => {
