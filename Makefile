@@ -5,12 +5,14 @@ page := dist/page/index.html
 page_sources := $(shell find src/dashboard/page src/report src/sweep -type f) src/dashboard/api.ts
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check campaign bench bench-cluster bench-live native cluster generate clean
+.PHONY: help install run test check campaign bench bench-cluster bench-live native cluster generate clean
 
 help: ## say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 15
 	@echo 'SWEEP=file make run: another sweep than $(SWEEP)'
 	@echo 'CNN_SWEEP_TEST_KUBECONFIG=file make test: tests that need no more than nodes use that cluster'
+
+install: $(page) ## install the packages and build the page, nothing else
 
 run: $(page) ## train the quick sweep on real CIFAR-10 and name the best model that does not overfit
 	@bin/cnn-sweep run '$(SWEEP)'
