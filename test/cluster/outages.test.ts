@@ -31,7 +31,14 @@ describe('outages', { ...options, timeout: 1_200_000 + 6 * OUTAGE_MS }, () => {
   after(() => (places as Places<Cluster> | undefined)?.close()); // not there if its start failed
 
   const part = (name: keyof Cluster['parts']) => places.cluster.parts[name];
-  const outages: Record<string, { namespace: string; fail: () => Promise<void>; recover: () => Promise<void> }> = {
+  interface Outage {
+    readonly namespace: string;
+    /** Pods run only after it: kwok, which plays the kubelets, can lose what it meant to write, and such a Pod then runs for ever. */
+    readonly isHeldMeanwhile?: boolean;
+    readonly fail: () => Promise<void>;
+    readonly recover: () => Promise<void>;
+  }
+  const outages: Record<string, Outage> = {
     'K9: the API server is killed for a while': {
       namespace: 'killed',
       fail: () => part('kube-apiserver').stop('SIGKILL'),
@@ -44,6 +51,7 @@ describe('outages', { ...options, timeout: 1_200_000 + 6 * OUTAGE_MS }, () => {
     },
     'K10: etcd is killed for a while': {
       namespace: 'no-etcd',
+      isHeldMeanwhile: true,
       fail: () => part('etcd').stop('SIGKILL'),
       recover: () => part('etcd').start(),
     },
@@ -64,17 +72,18 @@ describe('outages', { ...options, timeout: 1_200_000 + 6 * OUTAGE_MS }, () => {
       },
     },
   };
-  for (const [sentence, { namespace, fail, recover }] of Object.entries(outages)) {
+  for (const [sentence, { namespace, isHeldMeanwhile = false, fail, recover }] of Object.entries(outages)) {
     test(`${sentence}: the sweep goes on where it was`, async () => {
       const place = await places.create(namespace);
       await place.createSweep({ trials: 12, isHeld: true });
       const stop = place.supervise();
       try {
         await place.jobsOnceThere(2);
-        await place.letRun();
+        if (!isHeldMeanwhile) await place.letRun();
         await fail();
         await sleep(OUTAGE_MS);
         await recover();
+        if (isHeldMeanwhile) await place.letRun();
         const begun = performance.now();
         await place.isOver(12);
         const ms = performance.now() - begun;
