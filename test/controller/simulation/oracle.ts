@@ -249,7 +249,15 @@ export class Oracle {
       if (!pod && this.#ended.get(attemptUID)?.sweepUID !== sweep.uid)
         this.say('INV-2', `trial ${trial}: the result of no Pod of this Sweep`);
     } else if (outcome === 'Failed') {
-      const lost = pods.find((pod) => trialOf(pod) === trial && resultOf(pod)?.trial === trial && this.#hasLasted(pod));
+      // What a Pod says whose Job somebody has deleted is garbage: the trial was lost with the Job, and ran again.
+      const jobs = new Set(this.#options.server.store.list('jobs').map(({ metadata }) => metadata.uid));
+      const lost = pods.find(
+        (pod) =>
+          trialOf(pod) === trial &&
+          resultOf(pod)?.trial === trial &&
+          this.#hasLasted(pod) &&
+          pod.metadata.ownerReferences?.some(({ uid }) => jobs.has(`${uid}`)),
+      );
       if (lost)
         this.say(
           '1.2',
