@@ -13,17 +13,23 @@ export interface DashboardOptions {
 const SELECTOR = 'app.kubernetes.io/name=cnn-sweep,app.kubernetes.io/component=dashboard';
 const PORT = 8080;
 
-/** The way to the cluster's dashboard.
+/** The way to the cluster's dashboard. @param note told why a connection to its Pod failed
  * @throws SweepError if no Pod of it is ready, naming the namespace
  */
-export async function findDashboard({ dashboard, releaseNamespace }: DashboardOptions): Promise<ForwardedPort> {
+export async function findDashboard(
+  { dashboard, releaseNamespace }: DashboardOptions,
+  note: (line: string) => void,
+): Promise<ForwardedPort> {
   if (dashboard !== undefined) return { url: dashboard.replace(/\/+$/, ''), close: async () => undefined };
   const namespace = releaseNamespace ?? namespaceOf(readKubeConfig()) ?? 'default';
   const wire = openWire();
   try {
     const { items } = await openCluster(wire).list(PODS, { namespace, labelSelector: SELECTOR });
     const pod = items.find(({ status }) => status?.conditions?.some(isReady));
-    if (pod) return await forwardPort({ namespace, pod: pod.metadata.name, port: PORT });
+    if (pod) {
+      const where = { namespace, pod: pod.metadata.name, port: PORT };
+      return await forwardPort(where, (error) => note(`port-forward to ${where.pod}: ${error.message}`));
+    }
   } finally {
     await wire.close();
   }

@@ -6,6 +6,7 @@ import { namespaceOf, readKubeConfig } from '../shared/cluster.ts';
 import { exists, makeFolder, TEMPORARY } from '../shared/durable.ts';
 import { InvalidConfigError, SweepError } from '../sweep/errors.ts';
 import { formatAccuracy } from '../sweep/figures.ts';
+import { MAX_MODEL_BYTES } from '../sweep/message.ts';
 import { type DashboardOptions, findDashboard } from './find-dashboard.ts';
 import type { Output } from './output.ts';
 
@@ -32,7 +33,7 @@ export async function model(sweep: string, options: ModelOptions, output: Output
   const folder = resolve(options.output ?? `${basename(sweep)}-model`);
   if (await exists(folder)) throw new InvalidConfigError(`${folder}: is there already; choose another --output`);
   const namespace = options.namespace ?? namespaceOf(readKubeConfig()) ?? 'default';
-  const dashboard = await findDashboard(options);
+  const dashboard = await findDashboard(options, output.note);
   try {
     const path = `/api/v1/sweeps/${encodeURIComponent(namespace)}/${encodeURIComponent(sweep)}`;
     const token = options.tokenFile === undefined ? undefined : (await readFile(options.tokenFile, 'utf8')).trim();
@@ -82,13 +83,21 @@ function reasonOf(cause: unknown): string {
   return cause instanceof Error ? cause.message || cause.name : `${cause}`;
 }
 
+/** The archive comes from a Pod that anybody's code may have run in. @throws SweepError for what no model of ours has */
+function isExpected({ name, originalSize }: { readonly name: string; readonly originalSize: number }): boolean {
+  const isOurs = name === 'model.json' || name === 'weights.bin';
+  if (!isOurs) throw new SweepError('Damaged', `the model's archive holds ${JSON.stringify(name)}`);
+  if (originalSize > MAX_MODEL_BYTES)
+    throw new SweepError('Damaged', `${name}: ${originalSize} bytes; at most ${MAX_MODEL_BYTES}`);
+  return true;
+}
+
 /** All files or none. */
 async function unpack(archive: Uint8Array, folder: string): Promise<void> {
   const partial = `${folder}.${process.pid}${TEMPORARY}`;
   try {
     await makeFolder(partial);
-    for (const [name, bytes] of Object.entries(unzipSync(archive))) {
-      if (name !== basename(name)) throw new SweepError('Damaged', `the model's archive holds ${JSON.stringify(name)}`);
+    for (const [name, bytes] of Object.entries(unzipSync(archive, { filter: isExpected }))) {
       await writeFile(join(partial, name), bytes);
     }
     await rename(partial, folder);

@@ -40,9 +40,9 @@ export async function openRunPage(sweep: Sweep, options: RunPageOptions): Promis
   }
   const store = new Store();
   const machine = describeMachine({ machine: thisMachine(), versions });
-  const page = await openLocalPage(store, { port, models: modelsOf(folder), machine, note });
   const isOld = await exists(join(folder, FILES.journal));
   const { measurements: earlier } = isOld ? await readRunFolder(folder) : { measurements: [] };
+  const page = await openLocalPage(store, { port, models: modelsOf(folder), machine, note });
   const run = openLocalRun(store, { sweep, trials, parallelism, backend, earlier });
   let shown = new Map<number, string>();
 
@@ -54,15 +54,31 @@ export async function openRunPage(sweep: Sweep, options: RunPageOptions): Promis
     shown = kept;
   }
 
+  /** A mistake in what is shown must not reach who trains. */
+  function guarded(show: () => void): void {
+    try {
+      show();
+    } catch (error) {
+      note(`page: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+
+  let looking = Promise.resolve();
+  /** One after the other: of two the later must be the last to speak. */
+  function lookAgain(): Promise<void> {
+    looking = looking.then(lookForModels).catch((error: unknown) => note(`page: ${error}`));
+    return looking;
+  }
+
   return {
     url: addressOf(page.url, sweep.metadata.name),
     show(event) {
-      run.show(event);
-      if (event.kind === 'opened' || event.kind === 'recorded') void lookForModels();
+      guarded(() => run.show(event));
+      if (event.kind === 'opened' || event.kind === 'recorded') void lookAgain();
     },
     async end(end) {
-      await lookForModels();
-      run.end(end);
+      await lookAgain();
+      guarded(() => run.end(end));
     },
     close: page.close,
   };

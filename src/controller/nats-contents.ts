@@ -1,7 +1,7 @@
 import { BusError } from '../shared/bus.ts';
 import { type ApiError, apiErrorOf, type Nats } from '../shared/nats.ts';
 import { MEASUREMENTS_STREAM, MODELS_STREAM } from '../shared/nats-streams.ts';
-import { type Address, MODEL_BUCKET, parseModelSubject } from '../sweep/message.ts';
+import { type Address, isUID, MODEL_BUCKET, parseModelSubject } from '../sweep/message.ts';
 
 /** What lies in both streams, by whom it is of. */
 export interface Contents {
@@ -20,7 +20,10 @@ export async function readContents(nats: Nats): Promise<Contents> {
   const parts = await subjectsIn(nats, MODELS_STREAM, `$O.${MODEL_BUCKET}.C.>`);
   const attempts = parts.map((subject) => subject.split('.')[3] ?? '');
   return {
-    sweeps: new Set([...curves.map((subject) => subject.split('.')[2] ?? ''), ...models.map((each) => each.sweepUID)]),
+    // What is no UID nobody of ours has written; it cannot be cleared away by its name.
+    sweeps: new Set(
+      [...curves.map((subject) => subject.split('.')[2] ?? ''), ...models.map((each) => each.sweepUID)].filter(isUID),
+    ),
     models,
     unfinished: attempts.filter((attempt) => attempt !== '' && !whole.has(attempt)),
   };

@@ -159,9 +159,10 @@ class RunningNats implements NatsPart {
 
   async #serve(nats: Nats): Promise<void> {
     const { flags, log, metrics, namespaces, serviceAccountName } = this.#options;
-    if (flags.calloutFile === undefined) return;
+    const account = await this.#readAccount(flags.calloutFile);
+    if (account === undefined) return;
     const deps: CalloutDeps = {
-      account: deriveAccountKey(readFileSync(flags.calloutFile, 'utf8')),
+      account,
       cluster: openCalloutCluster(this.#cluster),
       rules: { audience: CALLOUT_AUDIENCE, serviceAccountName, namespaces },
       log,
@@ -169,6 +170,20 @@ class RunningNats implements NatsPart {
     };
     const { signal } = this.#stopping;
     await nats.serve(CALLOUT_SUBJECT, CALLOUT_QUEUE, (payload) => answerCallout(payload, deps), signal);
+  }
+
+  /** A Secret that cannot be read, or is not what it should be, may be mended: it is tried again. */
+  async #readAccount(file: string | undefined) {
+    const { log } = this.#options;
+    while (file !== undefined && !this.#stopping.signal.aborted) {
+      try {
+        return deriveAccountKey(readFileSync(file, 'utf8'));
+      } catch (error) {
+        log.warn('nats callout cannot begin', { file, error });
+        await pause(this.#timers, FILES_EVERY_MS, this.#stopping.signal);
+      }
+    }
+    return undefined;
   }
 
   /** Makes the streams, says how full they are, and clears away. Whatever fails is tried again at the next look. */

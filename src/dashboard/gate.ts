@@ -64,7 +64,7 @@ export function whoAsks(request: FastifyRequest, access: Access): Promise<User |
   });
 }
 
-/** A browser says where a request comes from; what says nothing is no browser, and has no cookie of ours. */
+/** A browser says where a request comes from; what says nothing is no browser of today, and is refused too. */
 function checkOrigin({ headers }: FastifyRequest): void {
   const site = headers['sec-fetch-site'];
   const { origin, host } = headers;

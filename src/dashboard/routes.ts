@@ -271,7 +271,9 @@ export function addRoutes(app: FastifyInstance, options: RoutesOptions): void {
     describeFile('The kept weights: a zip for tf.loadLayersModel', 'application/zip', { params: TrialPath }),
     async (request, reply) => {
       const entry = await entryOf(request);
-      const { trial, model: attemptUID } = stateOf(entry, request);
+      const state = stateOf(entry, request);
+      // Of the attempt that is recorded, and of no other.
+      const [{ trial }, attemptUID] = [state, state.hasModel ? state.model : null];
       const { namespace, name: sweep, uid: sweepUID } = entry;
       const wanted = attemptUID !== null && { namespace, sweep, sweepUID, trial: trial.trial, attemptUID };
       const zip = wanted ? await models.zip(wanted) : 'missing';

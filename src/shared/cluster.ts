@@ -96,6 +96,7 @@ export async function forwardPort(
     const channel = await forward.portForward(namespace, pod, [port], socket, null, socket);
     // The library tells neither side that the other has ended.
     const webSocket = typeof channel === 'function' ? channel() : channel;
+    if (socket.destroyed) return webSocket?.close();
     webSocket?.addEventListener('close', () => socket.end());
     socket.once('close', () => webSocket?.close());
   };

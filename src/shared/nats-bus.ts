@@ -1,6 +1,6 @@
 import type { Message } from '../sweep/message.ts';
 import { type Bus, BusError, type BusStatus, entryOf, type LogEntry, type LogPosition } from './bus.ts';
-import { type ApiError, apiErrorOf, Nats, type NatsOptions } from './nats.ts';
+import { type ApiError, apiErrorOf, busErrorOf, Nats, type NatsOptions } from './nats.ts';
 import { readStream } from './nats-reader.ts';
 import { MEASUREMENTS_STREAM } from './nats-streams.ts';
 
@@ -26,8 +26,10 @@ export class NatsBus implements Bus {
       this.#note(this, undefined);
       return reply.duplicate ? 'duplicate' : 'stored';
     } catch (error) {
-      if (error instanceof BusError) this.#note(this, error);
-      throw error;
+      // Something else at that address may answer anything.
+      const trouble = error instanceof BusError ? error : busErrorOf(error, subject);
+      this.#note(this, trouble);
+      throw trouble;
     }
   }
 

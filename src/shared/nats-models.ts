@@ -1,6 +1,6 @@
 // Models in the object store of NATS, written and read message by message: a trial has no right to the store's own calls.
 import { createHash } from 'node:crypto';
-import { type Address, MODEL_BUCKET, modelName, modelSubjects } from '../sweep/message.ts';
+import { type Address, MAX_MODEL_BYTES, MODEL_BUCKET, modelName, modelSubjects } from '../sweep/message.ts';
 import { type Backoff, fullJitterMs } from './backoff.ts';
 import { BusError } from './bus.ts';
 import { type ApiError, apiErrorOf, type Nats } from './nats.ts';
@@ -10,8 +10,6 @@ import { pause, realTimers, type Timers } from './timers.ts';
 
 /** A message is at most 64 KiB with its headers. */
 export const CHUNK_BYTES = 61_440;
-/** A larger model is not uploaded. The largest network of the reference study has 3 MiB. */
-export const MAX_MODEL_BYTES = 64 * 1024 * 1024;
 
 export interface UploadOptions {
   /** Ends it. */
@@ -50,7 +48,8 @@ export async function uploadModel(
     digest: digestOf(bytes),
     options: { max_chunk_size: CHUNK_BYTES },
   };
-  await store(nats, meta, JSON.stringify(info), { 'Nats-Rollup': 'sub' }, options);
+  // No rollup, as the client's own object store has it: a stream that takes `sub` takes `all` too, which deletes the models of others.
+  await store(nats, meta, JSON.stringify(info), { 'Nats-Msg-Id': `${attemptUID}/model` }, options);
 }
 
 /** Publishes until it is stored. */

@@ -47,7 +47,10 @@ export function streamSettings({ maxBytes = 4 * GIB, replicas = 1 }: StreamOptio
       name: MODELS_STREAM,
       description: 'cnn-sweep: weights of the kept epochs',
       subjects: [`$O.${MODEL_BUCKET}.C.>`, `$O.${MODEL_BUCKET}.M.>`],
-      allow_rollup_hdrs: true,
+      // The largest model, and then nothing more: one trial cannot fill what all share.
+      max_msgs_per_subject: 1100,
+      discard_new_per_subject: true,
+      allow_rollup_hdrs: false,
     },
   ] as unknown as Settings[];
 }

@@ -80,7 +80,7 @@ const SPELLING = 'cs.v1.<sweepUID>.<trial>.<attemptUID>.<epoch|progress>';
 /** What one attempt may publish, and nothing else: its own curve, its own model. Subjects as a server's permissions have them. */
 export function subjectsOfAttempt(address: Address): string[] {
   const { chunks, meta } = modelSubjects(address);
-  return [`${prefixOf(address)}.>`, chunks, meta];
+  return [subjectOf(address, 'epoch'), subjectOf(address, 'progress'), chunks, meta];
 }
 
 function prefixOf({ sweepUID, trial, attemptUID }: Address): string {
@@ -93,6 +93,8 @@ export function subjectsOfSweep(sweepUID: string): string {
 }
 
 export const MODEL_BUCKET = 'CNN_SWEEP_MODELS';
+/** In bytes: a larger model is not uploaded. The largest network of the reference study has 3 MiB. */
+export const MAX_MODEL_BYTES = 64 * 1024 * 1024;
 
 /** Name of a model in the bucket: `<sweepUID>/<trial>/<attemptUID>`. */
 export function modelName({ sweepUID, trial, attemptUID }: Address): string {

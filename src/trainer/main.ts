@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { readEnvironment } from '../shared/env.ts';
 import { type Assignment, decodeAssignment, encodeAssignment } from '../sweep/assignment.ts';
-import { InvalidConfigError } from '../sweep/errors.ts';
+import { InvalidConfigError, InvalidMessageError } from '../sweep/errors.ts';
 import { encodeMeasurement } from '../sweep/measurement.ts';
 import { encodeResult } from '../sweep/result.ts';
 import { failureOf } from './failure.ts';
@@ -61,7 +61,11 @@ function openTelemetry(
       passwordFile: flags['nats-password-file'],
     });
   } catch (cause) {
-    throw new InvalidConfigError(`telemetry: ${cause instanceof Error ? cause.message : cause}`, { cause });
+    const message = `telemetry: ${cause instanceof Error ? cause.message : cause}`;
+    if (cause instanceof InvalidMessageError) throw new InvalidConfigError(message, { cause });
+    // No thread, for lack of memory or processes: the trial does without.
+    process.stderr.write(`${message}; the result is not affected\n`);
+    return undefined;
   }
 }
 

@@ -1,6 +1,6 @@
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { encodeMeasurement, type Measurement, type Progress } from '../sweep/measurement.ts';
-import { type Address, encodeProgress, subjectOf } from '../sweep/message.ts';
+import { type Address, encodeProgress, MAX_MODEL_BYTES, subjectOf } from '../sweep/message.ts';
 import type { Figure, FigureCounts } from './outbox.ts';
 import type { ModelFiles } from './save.ts';
 
@@ -56,6 +56,7 @@ export class Telemetry {
   readonly #sent = { epoch: 0, progress: 0 };
   readonly #channel = new MessageChannel();
   #failure: string = '';
+  #modelTrouble: string = '';
   #hasEnded: boolean = false;
 
   /** @throws InvalidMessageError if a UID is none */
@@ -80,8 +81,15 @@ export class Telemetry {
     this.#figure('progress', this.#sent.progress + 1, encodeProgress(progress));
   }
 
+  /** Before the result is handed over: whatever is wrong with the model must not cost it. */
   model(files: ModelFiles): void {
-    this.#tell({ kind: 'model', files });
+    const bytes = files['model.json'].length + files['weights.bin'].length;
+    try {
+      if (bytes <= MAX_MODEL_BYTES) this.#tell({ kind: 'model', files });
+      else this.#modelTrouble = `${bytes} bytes; at most ${MAX_MODEL_BYTES}`;
+    } catch (error) {
+      this.#modelTrouble = error instanceof Error ? error.message : `${error}`;
+    }
   }
 
   #figure(kind: Figure['kind'], number: number, text: string): void {
@@ -103,7 +111,9 @@ export class Telemetry {
     }
     const received: { readonly message: TelemetryReport } | undefined = receiveMessageOnPort(this.#channel.port1);
     const unknown = { unstored: this.#sent, trouble: this.#failure || 'its thread does not answer', modelTrouble: '' };
-    return describe(received?.message ?? unknown, this.#sent, this.#address);
+    const report = received?.message ?? unknown;
+    const modelTrouble = this.#modelTrouble || report.modelTrouble;
+    return describe({ ...report, modelTrouble }, this.#sent, this.#address);
   }
 }
 

@@ -141,7 +141,7 @@ describe('a server configured by the chart', { skip: SKIP, timeout: 120_000 }, (
   async function publish(connection: NatsConnection, subject: string, payload = '[]', rollup = false): Promise<string> {
     const refused = refusalOf(connection);
     const rolledUp = headers();
-    rolledUp.set('Nats-Rollup', 'sub');
+    rolledUp.set('Nats-Rollup', 'all');
     const options = { timeout: 3_000, ...(rollup && { headers: rolledUp }) };
     const acknowledged = connection.request(subject, payload, options).then(
       (message) => {
@@ -181,7 +181,9 @@ describe('a server configured by the chart', { skip: SKIP, timeout: 120_000 }, (
     assert.equal(await publish(trial, `cs.v1.${SWEEP_UID}.3.${POD}.epoch`), 'stored');
     assert.equal(await publish(trial, `cs.v1.${SWEEP_UID}.3.${POD}.progress`), 'stored');
     assert.equal(await publish(trial, `$O.CNN_SWEEP_MODELS.C.${POD}`, 'x'.repeat(61_440)), 'stored');
-    assert.equal(await publish(trial, metaSubject(3, POD), '{}', true), 'stored');
+    assert.equal(await publish(trial, metaSubject(3, POD), '{}'), 'stored');
+    // Of its own subject, too: it would delete the models of all.
+    assert.match(await publish(trial, metaSubject(3, POD), '{}', true), /^stream: .*rollup/);
   });
 
   test('all that a trial and the dashboard do is within what they may', async () => {
@@ -216,6 +218,7 @@ describe('a server configured by the chart', { skip: SKIP, timeout: 120_000 }, (
 
   const FORBIDDEN: Readonly<Record<string, string>> = {
     'another trial’s subject': `cs.v1.${SWEEP_UID}.4.${OTHER_POD}.epoch`,
+    'a subject of its own that nobody reads': `cs.v1.${SWEEP_UID}.3.${POD}.junk`,
     'its own subject under another trial': `cs.v1.${SWEEP_UID}.4.${POD}.epoch`,
     'its own subject under another Pod': `cs.v1.${SWEEP_UID}.3.${OTHER_POD}.epoch`,
     'its own subject under another Sweep': `cs.v1.${POD}.3.${POD}.epoch`,

@@ -38,7 +38,12 @@ test('the Pod of a trial is admitted, to what is its own and nothing else', () =
   assert.equal(decision.kind, 'admitted');
   const name = Buffer.from(`${SWEEP_UID}/3/pod-uid`).toString('base64').replaceAll('+', '-').replaceAll('/', '_');
   assert.deepEqual(decision.kind === 'admitted' && permissionsOf(decision.who), {
-    publish: [`cs.v1.${SWEEP_UID}.3.pod-uid.>`, '$O.CNN_SWEEP_MODELS.C.pod-uid', `$O.CNN_SWEEP_MODELS.M.${name}`],
+    publish: [
+      `cs.v1.${SWEEP_UID}.3.pod-uid.epoch`,
+      `cs.v1.${SWEEP_UID}.3.pod-uid.progress`,
+      '$O.CNN_SWEEP_MODELS.C.pod-uid',
+      `$O.CNN_SWEEP_MODELS.M.${name}`,
+    ],
     subscribe: ['_INBOX_pod-uid.>'],
   });
 });

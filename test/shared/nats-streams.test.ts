@@ -4,7 +4,7 @@ import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
 import { BusError } from '../../src/shared/bus.ts';
 import { Nats } from '../../src/shared/nats.ts';
 import { NatsBus } from '../../src/shared/nats-bus.ts';
-import { CHUNK_BYTES, MAX_MODEL_BYTES, readModel, uploadModel } from '../../src/shared/nats-models.ts';
+import { CHUNK_BYTES, readModel, uploadModel } from '../../src/shared/nats-models.ts';
 import {
   ensureStreams,
   MEASUREMENTS_STREAM,
@@ -13,7 +13,7 @@ import {
   purgeSweep,
   readFill,
 } from '../../src/shared/nats-streams.ts';
-import { modelSubjects, parseModelSubject } from '../../src/sweep/message.ts';
+import { MAX_MODEL_BYTES, modelSubjects, parseModelSubject } from '../../src/sweep/message.ts';
 import { makeAttempt } from './bus.contract.ts';
 import { NatsServer, needsNats } from './nats-server.ts';
 
@@ -135,7 +135,7 @@ describe('stream and bucket', { ...needsNats, timeout: 60_000 }, () => {
       'null',
       '{"name":',
     ]) {
-      await nats.request(modelSubjects(mine).meta, text, { headers: { 'Nats-Rollup': 'sub' } });
+      await nats.request(modelSubjects(mine).meta, text);
       await assert.rejects(readModel(nats, mine, soon()), { reason: 'Refused', message: /not as a trial of ours/ });
     }
   });
