@@ -1,3 +1,4 @@
+import { TLSSocket } from 'node:tls';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Timers } from '../shared/timers.ts';
 import { type Access, isLoopbackHost, type User } from './access.ts';
@@ -54,13 +55,19 @@ export function isApi(url: string): boolean {
   return pathOf(url).startsWith('/api/');
 }
 
+/** A TLS 1.3 session that is resumed counts as authorised even if no certificate was ever shown: there must be one, too. */
+function isProven(socket: object): boolean {
+  if (!(socket instanceof TLSSocket) || !socket.authorized) return false;
+  return Object.keys(socket.getPeerCertificate() ?? {}).length > 0;
+}
+
 /** @throws ProblemError `unavailable` if nobody can tell now */
 export function whoAsks(request: FastifyRequest, access: Access): Promise<User | undefined> {
   const { socket } = request.raw;
   return access.who({
     headers: request.headers,
     cookie: request.cookies[COOKIE],
-    isProvenPeer: 'authorized' in socket && socket.authorized === true,
+    isProvenPeer: isProven(socket),
   });
 }
 
