@@ -25,7 +25,15 @@ if (process.env.CI !== 'true') {
     process.stderr.write(`${folder} is left out: its cluster needs ${missing.join(', ')}\n`);
   }
 }
-const { status } = spawnSync(process.execPath, ['--test', ...(await filesOf(patterns, left))], { stdio: 'inherit' });
+// On a terminal the runner's own reporter ends with the tests that failed.
+const reporters = process.stdout.isTTY ? [] : ['tap', './scripts/failed-tests.ts'];
+const flags = reporters.flatMap((reporter, index) => [
+  `--test-reporter=${reporter}`,
+  `--test-reporter-destination=${index === 0 ? 'stdout' : 'stderr'}`,
+]);
+const { status } = spawnSync(process.execPath, ['--test', ...flags, ...(await filesOf(patterns, left))], {
+  stdio: 'inherit',
+});
 process.exitCode = status ?? 1;
 
 function isInstalled(program: string): boolean {
