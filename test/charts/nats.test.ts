@@ -238,6 +238,24 @@ describe('a server configured by the chart', { skip: SKIP, timeout: 120_000 }, (
     });
   }
 
+  test('an acknowledgement that a trial has sent to the server’s API is no request: nothing is purged or changed', async () => {
+    const trial = await connectTrial('three');
+    const controller = await connectUser('controller');
+    const infoOf = async () => JSON.parse((await controller.request('$JS.API.STREAM.INFO.CNN_SWEEP')).string());
+    assert.equal(await publish(trial, `cs.v1.${SWEEP_UID}.3.${POD}.epoch`), 'stored');
+    const before = await infoOf();
+    const verbs = ['PURGE', 'UPDATE', 'CREATE', 'DELETE', 'MSG.DELETE'];
+    for (const verb of verbs) {
+      trial.publish(`cs.v1.${SWEEP_UID}.3.${POD}.epoch`, 'x', { reply: `$JS.API.STREAM.${verb}.CNN_SWEEP` });
+    }
+    await trial.flush();
+    assert.equal(await publish(trial, `cs.v1.${SWEEP_UID}.3.${POD}.epoch`), 'stored'); // after them
+    const { config, state } = await infoOf();
+    assert.deepEqual(config, before.config);
+    assert.equal(state.messages, before.state.messages + verbs.length + 1);
+    await trial.close();
+  });
+
   for (const subject of ['cs.v1.>', '>', `_INBOX_${OTHER_POD}.>`, '_INBOX.>', '$SYS.>', CALLOUT_SUBJECT, '$JS.API.>']) {
     test(`a trial may not subscribe to ${subject}`, async () => {
       const trial = await connectTrial('three');

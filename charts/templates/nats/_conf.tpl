@@ -19,6 +19,9 @@ jetstream {
   store_dir: /data
   max_file_store: 9GB
   max_memory_store: 64MB
+  # A request with an unknown field is refused. The server sends its acknowledgements wherever a publisher wants them, also to its own
+  # API, and their `seq` would be understood there: "purge up to this".
+  strict: true
   # What was acknowledged survives a power cut.
   sync_interval: always
 }
