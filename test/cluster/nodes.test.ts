@@ -141,18 +141,53 @@ describe('a kubelet that is slow', { ...options, timeout: 300_000 }, () => {
     assert.deepEqual(await place.created(), each(2));
   });
 
-  test('J4: a Pod that is evicted is replaced, and its trial not counted as failed', async () => {
-    const place = await places.create('evicted');
-    await place.start();
-    await place.createSweep({ trials: 2, isHeld: true });
-    await place.jobsOnceThere(2);
-    await running(place, 2);
-    const before = new Set((await place.pods()).map(({ metadata }) => metadata.uid));
-    await places.cluster.kubectl('drain', LOST, OTHER, '--force', '--delete-emptydir-data', '--timeout=30s');
-    await places.cluster.kubectl('uncordon', LOST, OTHER);
-    await place.isOver(2);
-    for (const { attempt, outcome } of await place.records()) assert.deepEqual([attempt, outcome], [1, 'Succeeded']);
-    assert.ok((await place.records()).every(({ attemptUID }) => !before.has(attemptUID)));
-    assert.deepEqual(await place.created(), each(2));
+  /** A Pod that takes all GPUs of a node and comes before every trial. */
+  const important = (name: string) => ({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, namespace: 'default' },
+    spec: {
+      priorityClassName: 'important',
+      nodeSelector: { 'cnn-sweep.dev/fake-node': 'true' },
+      containers: [{ name: 'main', image: 'any', resources: { limits: { 'nvidia.com/gpu': '100' } } }],
+    },
   });
+
+  const kubectl = (...args: string[]) => places.cluster.kubectl(...args);
+  const DISRUPTIONS: Readonly<Record<string, { begin(): Promise<unknown>; end(): Promise<unknown> }>> = {
+    evicted: {
+      begin: () => kubectl('drain', LOST, OTHER, '--force', '--delete-emptydir-data', '--timeout=30s'),
+      end: () => kubectl('uncordon', LOST, OTHER),
+    },
+    tainted: {
+      begin: () => kubectl('taint', 'node', LOST, OTHER, 'broken=yes:NoExecute'),
+      end: () => kubectl('taint', 'node', LOST, OTHER, 'broken-'),
+    },
+    preempted: {
+      begin: async () => {
+        await kubectl('create', 'priorityclass', 'important', '--value=1000');
+        for (const name of ['one', 'two']) await places.cluster.apply(JSON.stringify(important(name)));
+      },
+      end: () => kubectl('delete', 'pod', 'one', 'two', '--force', '--grace-period=0'),
+    },
+  };
+  for (const [how, { begin, end }] of Object.entries(DISRUPTIONS)) {
+    test(`J4: a Pod that is ${how} is replaced, and its trial not counted as failed`, async () => {
+      const place = await places.create(how);
+      await place.start();
+      await place.createSweep({ trials: 2, isHeld: true });
+      await place.jobsOnceThere(2);
+      await running(place, 2);
+      const before = (await place.pods()).map(({ metadata }) => metadata.uid);
+      await begin();
+      const areGone = async () =>
+        (await place.pods()).every(({ metadata }) => !before.includes(metadata.uid)) || undefined;
+      await until(areGone, 'the Pods are gone', 60_000);
+      await end();
+      await place.isOver(2);
+      for (const { attempt, outcome } of await place.records()) assert.deepEqual([attempt, outcome], [1, 'Succeeded']);
+      assert.ok((await place.records()).every(({ attemptUID }) => !before.includes(attemptUID)));
+      assert.deepEqual(await place.created(), each(2));
+    });
+  }
 });
