@@ -2,7 +2,15 @@
 import { randomUUID } from 'node:crypto';
 import { type Backoff, fullJitterMs } from './backoff.ts';
 import { BusError, type LogPosition } from './bus.ts';
-import { type ApiError, apiErrorOf, type Msg, type Nats, type NatsConnection } from './nats.ts';
+import {
+  type ApiError,
+  apiErrorOf,
+  busErrorOf,
+  type Msg,
+  type Nats,
+  type NatsConnection,
+  type Subscription,
+} from './nats.ts';
 import { pause, realTimers, type Timers } from './timers.ts';
 
 /** One message of a stream, or that reading (again) begins. */
@@ -153,12 +161,11 @@ class Pull implements AsyncIterable<Read> {
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Read, void, void> {
     const inbox = this.#nats.inbox();
-    const subscription = this.#connection.subscribe(inbox, {
-      callback: (error, message) => (error ? this.#break() : this.#take(message)),
-    });
+    const subscription = this.#subscribe(inbox);
     const end = () => this.#break();
     this.#signal.addEventListener('abort', end);
-    void this.#connection.closed().then(end);
+    // Also closed by the end of the connection, which for its part would hold every reader that it ever had.
+    void subscription.closed.then(end, end);
     const stopWatching = this.#watch();
     try {
       while (!this.#signal.aborted) {
@@ -181,6 +188,17 @@ class Pull implements AsyncIterable<Read> {
       this.#signal.removeEventListener('abort', end);
       subscription.unsubscribe();
       if (!this.#connection.isClosed()) this.#connection.publish(this.#deleted);
+    }
+  }
+
+  /** @throws BusError: the connection broke a moment ago */
+  #subscribe(inbox: string): Subscription {
+    try {
+      return this.#connection.subscribe(inbox, {
+        callback: (error, message) => (error ? this.#break() : this.#take(message)),
+      });
+    } catch (cause) {
+      throw busErrorOf(cause, this.#next);
     }
   }
 

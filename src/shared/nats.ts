@@ -11,6 +11,7 @@ import {
   NatsError,
   type StreamConfig,
   type StreamInfo,
+  type Subscription,
   tokenAuthenticator,
   usernamePasswordAuthenticator,
 } from 'nats';
@@ -19,7 +20,7 @@ import { BusError, type BusReason, type BusStatus } from './bus.ts';
 import { codeOf } from './durable.ts';
 import { pause, realTimers, type Timers } from './timers.ts';
 
-export type { JetStreamManager, Msg, NatsConnection, StreamConfig, StreamInfo };
+export type { JetStreamManager, Msg, NatsConnection, StreamConfig, StreamInfo, Subscription };
 
 /** How one shows who one is. */
 export type Credentials =
@@ -139,16 +140,19 @@ export class Nats {
     while (!signal.aborted) {
       const connection = await this.connected(signal);
       if (!connection) return;
-      const subscription = connection.subscribe(subject, {
-        queue,
-        callback: (error, message) => {
-          if (error) return;
-          answer(message.data, (name) => message.headers?.get(name) ?? '').then(
-            (reply) => reply !== undefined && message.respond(reply),
-            () => undefined,
-          );
-        },
-      });
+      const onMessage = (error: NatsError | null, message: Msg) => {
+        if (error) return;
+        answer(message.data, (name) => message.headers?.get(name) ?? '')
+          .then((reply) => reply !== undefined && message.respond(reply))
+          .catch(() => undefined);
+      };
+      let subscription: Subscription;
+      try {
+        subscription = connection.subscribe(subject, { queue, callback: onMessage });
+      } catch {
+        await this.#pause(RECONNECT, 0); // the connection broke a moment ago
+        continue;
+      }
       const end = () => subscription.unsubscribe();
       signal.addEventListener('abort', end, { once: true });
       await subscription.closed.catch(() => undefined);
