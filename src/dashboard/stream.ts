@@ -119,6 +119,8 @@ export class Streams {
     this.#checkRoom(user);
     reply.hijack();
     const { raw } = reply;
+    // Gone while it was asked what it may read: its end was told before anybody listened, and its place would be taken for ever.
+    if (request.raw.socket.destroyed) return;
     // A stream may be silent for longer than a request.
     request.raw.socket.setTimeout(0);
     // A client that is gone without a word is noticed by the kernel, before the next heartbeat is on its way.

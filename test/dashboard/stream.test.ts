@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { get } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import type { AppOptions } from '../../src/dashboard/app.ts';
 import type { Store } from '../../src/dashboard/store.ts';
 import { FakeTimers } from '../fakes/timers.ts';
@@ -203,6 +206,36 @@ test('what is asked for must be there', async (t) => {
   for (const [topics, status] of Object.entries(cases)) {
     assert.equal((await open(topics)).response.statusCode, status, topics);
   }
+});
+
+test('who is gone before it is known what they may read takes no place', async (t) => {
+  const asked = Promise.withResolvers<void>();
+  const answer = Promise.withResolvers<boolean>();
+  let asking = 0;
+  const access: AppOptions['access'] = {
+    mode: 'token',
+    who: async () => ({ name: 'ann', groups: [] }),
+    mayRead: () => {
+      if (++asking === 20) asked.resolve();
+      return answer.promise;
+    },
+  };
+  const { app, port, open } = await serve(t, { access });
+  const closes: Promise<unknown>[] = [];
+  app.server.on('connection', (socket) => closes.push(once(socket, 'close')));
+  const path = '/api/v1/events?topics=sweep:local/study';
+  const requests = Array.from({ length: 20 }, () => get({ host: '127.0.0.1', port, path, agent: false }));
+  for (const request of requests) request.on('error', () => undefined);
+  await asked.promise;
+  for (const request of requests) request.destroy();
+  await Promise.all(closes);
+  await setImmediate();
+  answer.resolve(true);
+  // As many as one user may have, and none is there.
+  for (let count = 0; count < 20; count++) {
+    assert.equal((await open('sweep:local/study')).response.statusCode, 200);
+  }
+  assert.equal((await open('sweep:local/study')).response.statusCode, 503);
 });
 
 test('what changed last is told before the goodbye: how a run ended', async (t) => {
