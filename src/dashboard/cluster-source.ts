@@ -119,10 +119,7 @@ class RunningSource implements ClusterSource {
     // What belongs to it may have been seen before it.
     this.#sliceReaders.set(uid, new SliceReader(trials));
     for (const slice of this.#slices.byIndex(uid)) this.#recorded(slice);
-    for (const trial of trials.keys()) {
-      const key = `${uid}/${trial}`;
-      if (this.#jobs.byIndex(key).length > 0) this.#show(uid, trial);
-    }
+    for (const trial of trials.keys()) if (this.#objectsOf(uid, trial).jobs.length > 0) this.#show(uid, trial);
   }
 
   #gone({ metadata: { uid } }: SweepObject): void {
@@ -135,7 +132,7 @@ class RunningSource implements ClusterSource {
     const { store, log } = this.#options;
     const uid = controllerUID(slice);
     const reader = uid === undefined ? undefined : this.#sliceReaders.get(uid);
-    if (uid === undefined || !reader) return;
+    if (uid === undefined || !reader || !this.#isBeside(slice, uid)) return;
     for (const entry of reader.read(slice)) {
       if (entry.kind === 'damaged') {
         store.note(`a record that cannot be read: ${entry.message}`, uid);
@@ -152,7 +149,12 @@ class RunningSource implements ClusterSource {
   #looked(object: KubernetesObject): void {
     const uid = object.metadata.labels?.[SWEEP_UID_LABEL];
     const trial = trialOf(object);
-    if (uid !== undefined && trial !== undefined) this.#show(uid, trial);
+    if (uid !== undefined && trial !== undefined && this.#isBeside(object, uid)) this.#show(uid, trial);
+  }
+
+  /** Whoever may write labels in another namespace could name any Sweep there. */
+  #isBeside({ metadata: { namespace } }: KubernetesObject, sweepUID: string): boolean {
+    return this.#sweeps.byIndex(sweepUID)[0]?.metadata.namespace === namespace;
   }
 
   #show(uid: string, trial: number): void {
@@ -166,7 +168,8 @@ class RunningSource implements ClusterSource {
 
   #objectsOf(uid: string, trial: number) {
     const key = `${uid}/${trial}`;
-    return { jobs: this.#jobs.byIndex(key), pods: this.#pods.byIndex(key) };
+    const isBeside = (object: KubernetesObject) => this.#isBeside(object, uid);
+    return { jobs: this.#jobs.byIndex(key).filter(isBeside), pods: this.#pods.byIndex(key).filter(isBeside) };
   }
 
   #inTrouble({ plural, namespace, error, waitMs }: ReflectorProblem): void {

@@ -14,6 +14,7 @@ import { VirtualClock } from '../fakes/virtual-clock.ts';
 import { STUDY } from './builders.ts';
 
 const NAMESPACE = 'team-a';
+const OTHER = 'team-b';
 const TRIALS = expandTrials(STUDY.sweep);
 
 /** An API server in memory, and a dashboard's store that follows it. */
@@ -35,7 +36,7 @@ class World {
     const log = openLog((line) => this.lines.push(line));
     return openClusterSource({
       cluster,
-      namespaces: [NAMESPACE],
+      namespaces: [NAMESPACE, OTHER],
       store,
       log,
       timers,
@@ -62,13 +63,13 @@ class World {
     this.server.store.edit({ plural: 'sweeps', namespace: NAMESPACE, name }, (sweep) => ({ ...sweep, status }));
   }
 
-  createSlice(uid: string, number: number, records: readonly unknown[]): void {
+  createSlice(uid: string, number: number, records: readonly unknown[], namespace = NAMESPACE): void {
     const ownerReferences = [
       { apiVersion: 'cnn-sweep.dev/v1alpha1', kind: 'Sweep', name: 'study', uid, controller: true },
     ];
     const slice = { metadata: { ownerReferences }, slice: number, sweep: 'study', records };
     this.server.store.create(
-      { plural: 'trialresultslices', namespace: NAMESPACE, name: `study-s${number}` },
+      { plural: 'trialresultslices', namespace, name: `study-s${number}` },
       slice as unknown as JsonObject,
     );
   }
@@ -91,10 +92,11 @@ class World {
 
   #create(plural: string, name: string, uid: string, trial: number, attempt: number, parts: JsonObject): string {
     const labels = { [SWEEP_UID_LABEL]: uid, [TRIAL_LABEL]: `${trial}`, [ATTEMPT_LABEL]: `${attempt}` };
-    const where = { plural, namespace: NAMESPACE, name };
+    const { namespace = NAMESPACE, ...rest } = parts as JsonObject & { namespace?: string };
+    const where = { plural, namespace, name };
     const { metadata } = this.server.store.create(where, { metadata: { labels } });
     // A status is not taken at the creation.
-    this.server.store.edit(where, (object) => ({ ...object, ...parts }));
+    this.server.store.edit(where, (object) => ({ ...object, ...rest }));
     return metadata.uid;
   }
 
@@ -174,6 +176,27 @@ test('a Job that Kueue suspends is queued; one that failed is tried again, and t
   world.createPod(uid, 2, { attempt: 2, spec: { nodeName: 'n2' }, status: container({ running }) });
   await world.clock.advance(10);
   assert.deepEqual([world.row(2).phase, world.row(2).attempt, world.row(2).node], ['Running', 2, 'n2']);
+});
+
+test('who writes another namespace’s Sweep into labels and owners shows nothing there', async (t) => {
+  const world = await open(t);
+  const uid = world.createSweep();
+  await world.clock.advance(10);
+  const before = world.row(0);
+  world.createSlice(uid, 0, recordsOf(FIXED), OTHER);
+  for (const trial of [0, 1]) {
+    const parts = { namespace: OTHER, spec: { nodeName: 'theirs' }, status: container({ running }) };
+    world.createJob(uid, trial, { namespace: OTHER });
+    world.createPod(uid, trial, parts);
+  }
+  await world.clock.advance(10);
+  assert.deepEqual(world.row(0), before);
+  // Nor beside what is really there.
+  world.createJob(uid, 1, {});
+  await world.clock.advance(10);
+  assert.deepEqual([world.row(1).phase, world.row(1).node ?? ''], ['Pending', '']);
+  await world.restart('two');
+  assert.deepEqual([world.row(0), world.row(1).phase], [before, 'Pending']);
 });
 
 test('after a restart, in whatever order things are listed, the verdict is the same', async (t) => {
