@@ -110,10 +110,12 @@ export function openCaches({ onChange, onGone, ...options }: CachesOptions): Ope
         const present = new Set(unseen.map(({ metadata }) => metadata.uid));
         for (const gone of deleted) if (!present.has(gone)) deleted.delete(gone);
       }
+      // Whoever may write in another namespace can name any Sweep and any Job there, and what a Pod says is a result.
+      const isBeside = ({ metadata }: KubernetesObject) => metadata.namespace === namespace;
       return {
         jobs: there.filter(({ metadata }) => !deleted.has(metadata.uid)),
-        pods: pods.byIndex(uid),
-        slices: slices.byIndex(uid),
+        pods: pods.byIndex(uid).filter(isBeside),
+        slices: slices.byIndex(uid).filter(isBeside),
       };
     },
     synced: Promise.all(all.map(({ synced }) => synced)).then(() => undefined),
