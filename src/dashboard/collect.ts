@@ -52,7 +52,8 @@ export function addCollect(app: FastifyInstance, options: CollectOptions): void 
       for (const { kind, item, vitals } of payload.items) {
         onItem?.(kind, 'accepted');
         for (const [name, value] of vitals) onVital?.(name, value);
-        log.info('page', { kind, ...item, meta: payload.meta });
+        // Under a name of its own: a `level` that a browser sends is not the line's.
+        log.info('page', { kind, item, meta: payload.meta });
       }
       for (const [kind, count] of Object.entries(payload.rejected)) {
         for (let at = 0; at < count; at++) onItem?.(kind as FaroKind, 'rejected');

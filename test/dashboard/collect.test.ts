@@ -62,9 +62,19 @@ test('what a page tells is counted, and logged as a line each', async (t) => {
   assert.deepEqual(counted, ['exception accepted', 'measurement accepted', 'lcp 1200', 'event accepted']);
   const [exception] = lines.map((line) => JSON.parse(line));
   assert.deepEqual(
-    [exception.event, exception.kind, exception.type, exception.value],
+    [exception.event, exception.kind, exception.item.type, exception.item.value],
     ['page', 'exception', 'TypeError', 'x is undefined'],
   );
+});
+
+test('what a page sends is no part of the line’s own: its level stays ours', async (t) => {
+  const { post, lines } = await open(t);
+  const message = { level: 'error', message: 'seen', time: 'never', event: 'started', kind: 'exception' };
+  await post(makePayload({ measurements: [], exceptions: [], events: [], logs: [message] }));
+  const { time, meta, ...line } = JSON.parse(lines.join(''));
+  assert.ok(Math.abs(Date.parse(time) - Date.now()) < 60_000, time);
+  assert.deepEqual(line, { level: 'info', event: 'page', kind: 'log', item: { message: 'seen', level: 'error' } });
+  assert.deepEqual(meta.view, { name: 'curves' });
 });
 
 test('only what is on the lists passes: names, types, finite numbers, no user', () => {
