@@ -10,6 +10,8 @@ export interface User {
 /** What a request shows of who sent it. */
 export interface Visitor {
   readonly headers: IncomingHttpHeaders;
+  /** Whether a header was sent more than once: Node joins some of those with commas. */
+  isTwice(header: string): boolean;
   /** Of our login cookie. */
   readonly cookie: string | undefined;
   /** It came over TLS with a client certificate of the authority that we were given. */

@@ -1,3 +1,4 @@
+import { constants } from 'node:crypto';
 import cookie from '@fastify/cookie';
 import helmet from '@fastify/helmet';
 import swagger from '@fastify/swagger';
@@ -121,10 +122,16 @@ function buildServer({ tls }: AppOptions): FastifyInstance {
   } as const;
   if (!tls) return Fastify({ ...options, http: limits });
   const secrets = { cert: tls.cert, key: tls.key, ...(tls.ca !== undefined && { ca: tls.ca, requestCert: true }) };
-  // Who has no certificate may still ask for the page; whose headers are believed, the access decides.
+  // Who has no certificate may still ask for the page; whose headers are believed, the access decides. No session is resumed: one that
+  // is says nothing of a certificate.
+  const handshakes = {
+    rejectUnauthorized: false,
+    minVersion: 'TLSv1.2',
+    secureOptions: constants.SSL_OP_NO_TICKET,
+  } as const;
   return Fastify({
     ...options,
-    https: { ...limits, ...secrets, rejectUnauthorized: false, minVersion: 'TLSv1.2' },
+    https: { ...limits, ...secrets, ...handshakes },
   }) as unknown as FastifyInstance;
 }
 

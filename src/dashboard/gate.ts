@@ -38,7 +38,7 @@ export function addGate(app: FastifyInstance, { access, timers }: GateOptions): 
       throw new ProblemError('foreign-host', 'expected localhost, 127.0.0.1 or [::1]');
     }
     if (request.method === 'POST') checkOrigin(request);
-    if (!isApi(request.url)) return;
+    if (!isApi(request)) return;
     if (loop.isLate) throw new ProblemError('overloaded', 'the server is late', { retryAfterSeconds: 1 });
     request.user = await whoAsks(request, access);
     if (access.mode === 'loopback') return;
@@ -51,8 +51,9 @@ export function addGate(app: FastifyInstance, { access, timers }: GateOptions): 
   });
 }
 
-export function isApi(url: string): boolean {
-  return pathOf(url).startsWith('/api/');
+/** By the route that was found, too: `/%61pi/v1/sweeps` leads there as well. */
+function isApi({ url, routeOptions }: FastifyRequest): boolean {
+  return [routeOptions.url ?? '', pathOf(url)].some((path) => path.startsWith('/api/'));
 }
 
 /** A TLS 1.3 session that is resumed counts as authorised even if no certificate was ever shown: there must be one, too. */
@@ -63,9 +64,10 @@ function isProven(socket: object): boolean {
 
 /** @throws ProblemError `unavailable` if nobody can tell now */
 export function whoAsks(request: FastifyRequest, access: Access): Promise<User | undefined> {
-  const { socket } = request.raw;
+  const { socket, headersDistinct } = request.raw;
   return access.who({
     headers: request.headers,
+    isTwice: (header) => (headersDistinct[header]?.length ?? 0) > 1,
     cookie: request.cookies[COOKIE],
     isProvenPeer: isProven(socket),
   });

@@ -19,7 +19,7 @@ export function openToTokens(reviews: Reviews): Access {
 export function openToProxy(reviews: Pick<Reviews, 'mayList'>): Access {
   return {
     mode: 'proxy',
-    who: async ({ headers, isProvenPeer }: Visitor) => (isProvenPeer ? namedUser(headers) : undefined),
+    who: async (visitor: Visitor) => (visitor.isProvenPeer ? namedUser(visitor) : undefined),
     mayRead: (user, namespace) => reviews.mayList(user, namespace),
   };
 }
@@ -31,11 +31,14 @@ function bearerOf({ authorization }: IncomingHttpHeaders): string | undefined {
   return token !== undefined && token.length <= MAX_TOKEN ? token : undefined;
 }
 
+const USER = 'x-forwarded-user';
+const GROUPS = 'x-forwarded-groups';
+
 /** As oauth2-proxy names users: X-Forwarded-User, X-Forwarded-Groups with commas between them. */
-function namedUser(headers: IncomingHttpHeaders): User | undefined {
-  const name = headers['x-forwarded-user'];
-  const groups = headers['x-forwarded-groups'];
-  // Node joins a header that is sent twice: whoever could add one to the proxy's would be somebody else.
+function namedUser({ headers, isTwice }: Visitor): User | undefined {
+  const { [USER]: name, [GROUPS]: groups } = headers;
+  // Whoever could add a header to the proxy's own would be somebody else, or of one more group.
+  if (isTwice(USER) || isTwice(GROUPS)) return undefined;
   if (typeof name !== 'string' || name === '' || name.includes(',')) return undefined;
   // `system:` is the API server's own.
   if (name.startsWith('system:')) return undefined;

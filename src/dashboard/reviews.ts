@@ -16,6 +16,10 @@ const GOOD_MS = 60_000;
 const GRACE_MS = 15 * 60_000;
 /** A thousand users of ten namespaces. */
 const MAX_ANSWERS = 10_000;
+/** Answers that say no have a place of their own: whoever makes up tokens must not push out those of others. */
+const MAX_REFUSALS = 1_000;
+/** At once; whoever comes then comes again. Known answers need no asking. */
+const MAX_ASKING = 32;
 
 /** Reviews that are asked for once a minute, by however many requests at once. */
 export class CachedReviews implements Reviews {
@@ -25,8 +29,8 @@ export class CachedReviews implements Reviews {
 
   constructor(reviews: Reviews, timers: Pick<Timers, 'now'>) {
     this.#reviews = reviews;
-    this.#users = new Answers(timers);
-    this.#rights = new Answers(timers);
+    this.#users = new Answers(timers, (user) => user !== undefined);
+    this.#rights = new Answers(timers, (mayList) => mayList);
   }
 
   /** @throws ProblemError `unavailable` */
@@ -43,30 +47,44 @@ export class CachedReviews implements Reviews {
   }
 }
 
+interface Known<Answer> {
+  readonly answer: Answer;
+  readonly atMs: number;
+}
+
 class Answers<Answer> {
   readonly #timers: Pick<Timers, 'now'>;
-  readonly #known = new Map<string, { readonly answer: Answer; readonly atMs: number }>();
+  readonly #isGood: (answer: Answer) => boolean;
+  readonly #good = new Map<string, Known<Answer>>();
+  readonly #refused = new Map<string, Known<Answer>>();
   readonly #asking = new Map<string, Promise<Answer>>();
 
-  constructor(timers: Pick<Timers, 'now'>) {
+  constructor(timers: Pick<Timers, 'now'>, isGood: (answer: Answer) => boolean) {
     this.#timers = timers;
+    this.#isGood = isGood;
   }
 
   async of(key: string, ask: () => Promise<Answer>): Promise<Answer> {
-    const known = this.#known.get(key);
+    const known = this.#good.get(key) ?? this.#refused.get(key);
     const age = known ? this.#timers.now() - known.atMs : Number.POSITIVE_INFINITY;
     if (known && age < GOOD_MS) return known.answer;
     try {
       return await this.#ask(key, ask);
-    } catch {
+    } catch (error) {
       if (known && age < GRACE_MS) return known.answer;
+      if (error instanceof ProblemError) throw error;
       throw new ProblemError('unavailable', 'the API server does not answer', { retryAfterSeconds: 5 });
     }
   }
 
-  #ask(key: string, ask: () => Promise<Answer>): Promise<Answer> {
+  async #ask(key: string, ask: () => Promise<Answer>): Promise<Answer> {
     const asking = this.#asking.get(key);
     if (asking) return asking;
+    if (this.#asking.size >= MAX_ASKING) {
+      throw new ProblemError('overloaded', 'too many tokens and rights are being asked about', {
+        retryAfterSeconds: 1,
+      });
+    }
     const answer = ask()
       .then((answer) => {
         this.#keep(key, answer);
@@ -78,9 +96,11 @@ class Answers<Answer> {
   }
 
   #keep(key: string, answer: Answer): void {
-    this.#known.delete(key);
-    this.#known.set(key, { answer, atMs: this.#timers.now() });
-    const [oldest] = this.#known.keys();
-    if (this.#known.size > MAX_ANSWERS && oldest !== undefined) this.#known.delete(oldest);
+    this.#good.delete(key);
+    this.#refused.delete(key);
+    const [answers, most] = this.#isGood(answer) ? [this.#good, MAX_ANSWERS] : [this.#refused, MAX_REFUSALS];
+    answers.set(key, { answer, atMs: this.#timers.now() });
+    const [oldest] = answers.keys();
+    if (answers.size > most && oldest !== undefined) answers.delete(oldest);
   }
 }

@@ -7,9 +7,9 @@ import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { CHART, helm, listAt, SKIP, sorted, type Values, valuesArgs } from '../charts/helm.ts';
 import { runProgram } from '../cli/program.ts';
+import { makeCertificates } from '../shared/certificates.ts';
 import { type Cluster, startControlPlane } from './cluster.ts';
 import { type RunningDashboard, startDashboard } from './dashboard.ts';
-import { run } from './run.ts';
 
 const RELEASE = 'cnn-sweep';
 const NAME = 'cnn-sweep-dashboard';
@@ -186,31 +186,4 @@ async function get(url: string, folder: string, client: string | undefined, head
     asking.once('response', resolve).once('error', reject).end();
   });
   return { status: answer.statusCode, body: await text(answer) };
-}
-
-const EC = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-
-/** An authority and another: ca.crt signed tls.crt and proxy.crt, other.crt signed another.crt. */
-async function makeCertificates(folder: string): Promise<void> {
-  const file = (name: string) => path.join(folder, name);
-  const openssl = (...args: string[]) => run(['openssl', ...args]);
-  for (const name of ['ca', 'other'])
-    await openssl(
-      'req',
-      '-x509',
-      ...EC,
-      '-keyout',
-      file(`${name}.key`),
-      '-out',
-      file(`${name}.crt`),
-      '-subj',
-      `/CN=${name}`,
-    );
-  await writeFile(file('names'), 'subjectAltName=DNS:localhost');
-  for (const [name, authority] of Object.entries({ tls: 'ca', proxy: 'ca', another: 'other' })) {
-    await openssl('req', ...EC, '-keyout', file(`${name}.key`), '-out', file(`${name}.csr`), '-subj', `/CN=${name}`);
-    const signer = ['-CA', file(`${authority}.crt`), '-CAkey', file(`${authority}.key`), '-CAcreateserial'];
-    const out = ['-out', file(`${name}.crt`), '-extfile', file('names')];
-    await openssl('x509', '-req', '-in', file(`${name}.csr`), ...signer, ...out);
-  }
 }

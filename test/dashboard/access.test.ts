@@ -241,7 +241,8 @@ test('headers that a proxy would send are believed from nobody who has not prove
 
 test('of a proven proxy the user and the groups are taken, but none that is the API server’s own', async () => {
   const { who } = openToProxy(new FakeReviews());
-  const named = (headers: Record<string, string>) => who({ headers, cookie: undefined, isProvenPeer: true });
+  const visitor = { cookie: undefined, isTwice: () => false, isProvenPeer: true };
+  const named = (headers: Record<string, string>) => who({ ...visitor, headers });
   assert.deepEqual(await named({ 'x-forwarded-user': 'alice', 'x-forwarded-groups': 'dev, system:masters,ops' }), {
     name: 'alice',
     groups: ['dev', 'ops'],
@@ -249,6 +250,43 @@ test('of a proven proxy the user and the groups are taken, but none that is the 
   for (const user of ['', 'system:admin', 'alice,bob'])
     assert.equal(await named({ 'x-forwarded-user': user }), undefined);
   assert.equal(await named({}), undefined);
+  for (const twice of ['x-forwarded-user', 'x-forwarded-groups']) {
+    const isTwice = (header: string) => header === twice;
+    assert.equal(await who({ ...visitor, isTwice, headers: { 'x-forwarded-user': 'alice' } }), undefined, twice);
+  }
+});
+
+test('an address that is written otherwise passes the same gate', async (t) => {
+  const { app } = await open(t);
+  const ask = (url: string, token: string) => app.inject({ url, headers: { authorization: `Bearer ${token}` } });
+  for (const url of ['/%61pi/v1/sweeps', '/api/v%31/sweeps', '/%61pi/v1/sweeps/team-a/team-a-study']) {
+    assert.equal((await app.inject({ url })).statusCode, 401, url);
+    const own = await ask(url, 'alice-token');
+    assert.equal(own.statusCode, 200, url);
+    assert.doesNotMatch(own.body, /team-b/);
+  }
+  for (let time = 0; time < 100; time++) await ask('/%61pi/v1/whoami', 'bob-token');
+  assert.equal((await ask('/%61pi/v1/whoami', 'bob-token')).statusCode, 429);
+});
+
+test('made-up tokens push out nobody’s good one, and are asked about a few at a time', async () => {
+  const timers = new FakeTimers();
+  const reviews = new FakeReviews();
+  const cached = new CachedReviews(reviews, timers);
+  assert.equal((await cached.userOf('alice-token'))?.name, 'alice');
+  for (let count = 0; count < 10_001; count++) assert.equal(await cached.userOf(`mallory-${count}`), undefined);
+  const before = reviews.asked.length;
+  assert.equal((await cached.userOf('alice-token'))?.name, 'alice');
+  assert.equal(reviews.asked.length, before);
+
+  const answer = Promise.withResolvers<undefined>();
+  const slow = new CachedReviews({ userOf: () => answer.promise, mayList: async () => false }, timers);
+  const asked = Array.from({ length: 32 }, (_, count) => slow.userOf(`mallory-${count}`));
+  await assert.rejects(slow.userOf('one-more'), { code: 'overloaded' });
+  const again = slow.userOf('mallory-0'); // is asked about already
+  answer.resolve(undefined);
+  assert.deepEqual(new Set(await Promise.all([...asked, again])), new Set([undefined]));
+  assert.equal(await slow.userOf('one-more'), undefined);
 });
 
 test('a user’s hundred requests a second are answered, the next one is not, and another user’s are', async (t) => {
