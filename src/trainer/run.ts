@@ -30,14 +30,15 @@ export interface TrialDeps {
   readonly now: () => number;
   /** Where the kept weights go; absent: they are not saved. */
   readonly modelFolder?: string;
-  /** Takes the kept weights too, as files. */
+  /** Takes the kept weights too, as files, which are its own from then on. */
   readonly onModel?: ((files: ModelFiles) => void) | undefined;
 }
 
 /** Runs one attempt at one trial: trains it, reports every epoch, keeps the weights that the checkpoint rule names, and
  * measures them once on the test set, whose figures stay sealed in the result.
  * A trial whose loss is not finite is a result (`Diverged`), not a failure; it keeps no model and opens no test set.
- * Weights that the disk refuses are not worth the training: the result stands, its reason says so (`ModelNotSaved`).
+ * A model that cannot be made, or that the disk refuses, is not worth the training: the result stands, its reason says so
+ * (`ModelNotSaved`).
  */
 export async function runTrial(assignment: Assignment, deps: TrialDeps): Promise<TrialResult> {
   const { hyperparameters, training, checkpoint: rule } = assignment;
@@ -66,7 +67,7 @@ export async function runTrial(assignment: Assignment, deps: TrialDeps): Promise
     if (kept && !summary.diverged) {
       checkpoint.restore(tf, model, kept.epoch);
       test = await measureTest(deps, model, summary);
-      reason = await handOver(await modelFiles(tf, model), deps);
+      reason = await handOver(model, deps);
     }
 
     // 3. Hand over one small result.
@@ -88,16 +89,19 @@ export async function runTrial(assignment: Assignment, deps: TrialDeps): Promise
   }
 }
 
-/** @returns why the disk has no model; empty if it has one, or was to have none */
-async function handOver(files: ModelFiles, { modelFolder, onModel }: TrialDeps): Promise<string> {
-  onModel?.(files);
+/** Never throws: the training is done. @returns why there is no model; empty if there is one, or was to be none */
+async function handOver(model: Sequential, { backend, modelFolder, onModel }: TrialDeps): Promise<string> {
+  if (!modelFolder && !onModel) return '';
   try {
-    if (modelFolder) await saveModel(files, modelFolder);
+    const files = await modelFiles(backend.tf, model);
+    try {
+      if (modelFolder) await saveModel(files, modelFolder);
+    } finally {
+      onModel?.(files); // last: whoever takes them may give them away
+    }
     return '';
   } catch (error) {
-    const code = codeOf(error);
-    if (code === undefined) throw error; // not of the file system: a bug
-    return `${MODEL_NOT_SAVED}: ${code}`;
+    return `${MODEL_NOT_SAVED}: ${codeOf(error) ?? (error instanceof Error ? error.message : error)}`;
   }
 }
 

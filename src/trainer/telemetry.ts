@@ -81,11 +81,16 @@ export class Telemetry {
     this.#figure('progress', this.#sent.progress + 1, encodeProgress(progress));
   }
 
-  /** Before the result is handed over: whatever is wrong with the model must not cost it. */
+  /** Before the result is handed over: whatever is wrong with the model must not cost it.
+   * @param files are given away: weights of some size are not copied
+   */
   model(files: ModelFiles): void {
-    const bytes = files['model.json'].length + files['weights.bin'].length;
+    const weights = files['weights.bin'];
+    const bytes = files['model.json'].length + weights.length;
+    const ownsBuffer = weights.length === weights.buffer.byteLength; // else it is a part of Node's pool
     try {
-      if (bytes <= MAX_MODEL_BYTES) this.#tell({ kind: 'model', files });
+      if (bytes <= MAX_MODEL_BYTES)
+        this.#tell({ kind: 'model', files }, ownsBuffer ? [weights.buffer as ArrayBuffer] : []);
       else this.#modelTrouble = `${bytes} bytes; at most ${MAX_MODEL_BYTES}`;
     } catch (error) {
       this.#modelTrouble = error instanceof Error ? error.message : `${error}`;
@@ -97,8 +102,8 @@ export class Telemetry {
     this.#tell({ kind: 'figure', figure: { kind, number, text } });
   }
 
-  #tell(message: ToTelemetry): void {
-    this.#channel.port1.postMessage(message);
+  #tell(message: ToTelemetry, given: readonly ArrayBuffer[] = []): void {
+    this.#channel.port1.postMessage(message, given);
   }
 
   /** Waits, the event loop too, until all is stored or there is no time left. @returns one line if something is missing */

@@ -139,6 +139,42 @@ describe('a trial', () => {
     assert.deepEqual(await readdir(join(disk, 'models')), []);
   });
 
+  const failing: Record<string, { onModel?: () => void; save?: () => never; want: RegExp }> = {
+    'whose model cannot be made into files': {
+      save: () => {
+        throw new RangeError('Array buffer allocation failed');
+      },
+      onModel: () => assert.fail('there is no model'),
+      want: /^ModelNotSaved: Array buffer allocation failed$/,
+    },
+    'whose model nobody takes': {
+      onModel: () => {
+        throw new Error('the thread is gone');
+      },
+      want: /^ModelNotSaved: the thread is gone$/,
+    },
+    'of which no model is wanted': { save: () => assert.fail('a model was made'), want: /^$/ },
+  };
+  for (const [which, { onModel, save, want }] of Object.entries(failing)) {
+    test(`${which} keeps its result`, async () => {
+      const tf = save ? { ...backend.tf, io: { ...backend.tf.io, withSaveHandler: save } } : backend.tf;
+      const result = await runTrial(
+        makeAssignment({ ...overfitting, training: { ...overfitting.training, epochs: 1 } }),
+        {
+          backend: { ...backend, tf },
+          images,
+          pulse: () => undefined,
+          onMeasurement: () => undefined,
+          onModel,
+          now: () => 0,
+        },
+      );
+      assert.equal(result.outcome, 'Succeeded');
+      assert.match(result.reason, want);
+      assert.ok(result.test);
+    });
+  }
+
   test('trains on no more images than it is told', async () => {
     const few = { ...overfitting, training: { ...overfitting.training, trainingExamples: 10, epochs: 1 } };
     const steps = new Set<number>();
