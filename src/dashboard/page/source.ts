@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 
 /** A value that changes, and who wants to know. */
 export interface Source<Value> {
@@ -31,16 +31,16 @@ export function openVariable<Value>(first: Value): Variable<Value> {
 /** The value now; the component is drawn again when it changes. */
 export function useSource<Value>(source: Source<Value>): Value {
   const [, redraw] = useState({});
+  const value = source.get();
+  const drawn = useRef(value);
+  drawn.current = value;
   useEffect(() => {
-    let last = source.get();
     const changed = () => {
-      if (Object.is(source.get(), last)) return;
-      last = source.get();
-      redraw({});
+      if (!Object.is(source.get(), drawn.current)) redraw({});
     };
     const stop = source.subscribe(changed);
-    changed();
+    changed(); // between the drawing and now
     return stop;
   }, [source]);
-  return source.get();
+  return value;
 }

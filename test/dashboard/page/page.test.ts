@@ -243,6 +243,23 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     await page.close();
   });
 
+  test('what arrives between drawing and looking is drawn, too', async () => {
+    // Effects run after the frame, or 35 ms later; on a busy machine an answer comes sooner.
+    const prepare = (page: Page) =>
+      page.addInitScript(() => {
+        const later = window.setTimeout;
+        const patient = (ms: number | undefined) => (ms === 35 ? 500 : ms);
+        window.setTimeout = ((run: () => void, ms?: number) => later(run, patient(ms))) as typeof later;
+        window.requestAnimationFrame = (run) => later(() => run(performance.now()), 500);
+      });
+    for (const { query } of Object.values(VIEWS)) {
+      const { page, complaints } = await open(query, { prepare });
+      await drawn(page, query);
+      assert.deepEqual(complaints, [], query);
+      await page.close();
+    }
+  });
+
   for (const view of ['tradeoffs', 'heatmap', 'parallel', 'timeline', 'trials']) {
     test(`what ${view} shows can be taken away as a picture or as figures`, async () => {
       const query = `?sweep=local/study&view=${view}`;
