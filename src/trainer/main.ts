@@ -69,9 +69,14 @@ function openTelemetry(
   }
 }
 
-/** What is lost is said, and nothing more comes of it. */
+/** What is lost is said, and nothing more comes of it: the exit code is set already, and no mistake in here may change it. */
 function endTelemetry(how: { readonly withModel: boolean }): void {
-  const missing = telemetry?.end(how);
+  let missing: string | undefined;
+  try {
+    missing = telemetry?.end(how);
+  } catch (error) {
+    missing = `telemetry: ${error instanceof Error ? error.message : error}; the result is not affected`;
+  }
   if (missing !== undefined) process.stderr.write(`${missing}\n`);
 }
 
