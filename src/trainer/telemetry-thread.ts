@@ -23,11 +23,14 @@ const nats = openNats(options);
 const publisher = new Publisher(new NatsBus(nats), options.address);
 const stopUpload = new AbortController();
 let upload: Promise<string> = Promise.resolve('');
+let hasModel = false;
 
 port.on('message', (message: ToTelemetry) => {
   if (message.kind === 'figure') publisher.add(message.figure);
-  else if (message.kind === 'model') upload = store(message.files, options.address);
-  else void end(message.withModel);
+  else if (message.kind === 'model') {
+    hasModel = true;
+    upload = store(message.files, options.address);
+  } else void end(message.withModel);
 });
 
 function openNats({ url, address, caFile, tokenFile, user, passwordFile }: TelemetryOptions): Nats {
@@ -61,19 +64,26 @@ async function store(files: ModelFiles, address: Address): Promise<string> {
 async function end(withModel: boolean): Promise<void> {
   const began = performance.now();
   await publisher.drain(FLUSH_MS);
+  // What is known now is said now: an answer that the upload still waits for may come after nobody listens.
+  if (withModel) report(`the store did not take it within ${MODEL_MS / 1000} s`);
   const timer = setTimeout(() => stopUpload.abort(), withModel ? MODEL_MS - (performance.now() - began) : 0);
   const modelTrouble = withModel ? await upload : '';
   clearTimeout(timer);
-  const { trouble } = publisher;
-  const report: TelemetryReport = {
-    unstored: publisher.unstored,
-    trouble: trouble ? `${trouble.reason}: ${trouble.message}` : '',
-    modelTrouble,
-  };
-  port.postMessage(report);
+  report(modelTrouble);
   const flag = new Int32Array(ended);
   Atomics.store(flag, 0, 1);
   Atomics.notify(flag, 0);
   await nats.close();
   port.close();
+}
+
+/** The last one counts. */
+function report(modelTrouble: string): void {
+  const { unstored, trouble } = publisher;
+  const said: TelemetryReport = {
+    unstored,
+    trouble: trouble ? `${trouble.reason}: ${trouble.message}` : '',
+    modelTrouble: hasModel ? modelTrouble : '',
+  };
+  port.postMessage(said);
 }

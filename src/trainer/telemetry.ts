@@ -114,11 +114,19 @@ export class Telemetry {
       this.#tell({ kind: 'end', withModel });
       Atomics.wait(new Int32Array(this.#ended), 0, 0, (withModel ? MODEL_MS : FLUSH_MS) + GRACE_MS);
     }
-    const received: { readonly message: TelemetryReport } | undefined = receiveMessageOnPort(this.#channel.port1);
     const unknown = { unstored: this.#sent, trouble: this.#failure || 'its thread does not answer', modelTrouble: '' };
-    const report = received?.message ?? unknown;
+    const report = this.#lastReport() ?? unknown;
     const modelTrouble = this.#modelTrouble || report.modelTrouble;
     return describe({ ...report, modelTrouble }, this.#sent, this.#address);
+  }
+
+  #lastReport(): TelemetryReport | undefined {
+    let last: TelemetryReport | undefined;
+    for (;;) {
+      const received: { readonly message: TelemetryReport } | undefined = receiveMessageOnPort(this.#channel.port1);
+      if (!received) return last;
+      last = received.message;
+    }
   }
 }
 

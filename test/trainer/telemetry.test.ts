@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { strFromU8, unzipSync } from 'fflate';
 import { readEnvironment } from '../../src/shared/env.ts';
 import { Nats } from '../../src/shared/nats.ts';
@@ -29,13 +30,13 @@ let pods = 0;
 let uid = '';
 
 /** Starts the trainer as a Pod does. */
-async function startTrial(changes: Changes, args: readonly string[]) {
+async function startTrial(changes: Changes, args: readonly string[], env: Record<string, string> = {}) {
   const [assignment, result] = [join(folder, `${uid}.json`), join(folder, `${uid}.result`)];
   await writeFile(assignment, encodeAssignment(makeAssignment(changes)));
   await rm(result, { force: true });
   const own = ['--assignment', assignment, '--result', result, '--attempt-uid', uid];
   const began = performance.now();
-  const trial = start('main.ts', [...own, ...args]);
+  const trial = start('main.ts', [...own, ...args], { env });
   return {
     ...trial,
     result,
@@ -214,6 +215,39 @@ describe('telemetry of a real trial', { ...needsNats, timeout: 300_000 }, () => 
     assert.ok(performance.now() - told < 20_000);
   });
 
+  test('a store that takes the model too slowly costs the model, and nothing else is said to be missing', {
+    timeout: 60_000,
+  }, async () => {
+    const slow = await slowDown(server.port, (data) => (data.includes('$O.CNN_SWEEP_MODELS.C.') ? 4_500 : 0));
+    const { ended, readResult } = await startTrial(
+      { ...few, hyperparameters: { widths: [16], depth: 1, pooling: 'none' } },
+      to(slow.url),
+    );
+    const { code, stderr } = await ended;
+    slow.close();
+    assert.equal(code, 0);
+    assert.match(
+      stderr,
+      /^telemetry of pod-\d+: the model is not stored: the store did not take it within 15 s; the result is not affected\n$/,
+    );
+    assert.equal((await readResult()).reason, '');
+  });
+
+  test('a mistake at the end of the telemetry changes no exit code', async () => {
+    const preload = join(folder, 'break.mjs');
+    await writeFile(
+      preload,
+      `import threads from 'node:worker_threads';
+       import { syncBuiltinESMExports } from 'node:module';
+       threads.receiveMessageOnPort = () => { throw new Error('c4nary'); };
+       syncBuiltinESMExports();`,
+    );
+    const { ended, readResult } = await startTrial(few, to(server.url), { NODE_OPTIONS: `--import ${preload}` });
+    const { code, stderr } = await ended;
+    assert.deepEqual([code, stderr], [0, 'telemetry: c4nary; the result is not affected\n']);
+    assert.equal((await readResult()).outcome, 'Succeeded');
+  });
+
   test('whose telemetry it is must be said, and be a UID', async () => {
     const nobody = await (await startTrial(few, ['--nats-url', server.url])).ended;
     assert.equal(nobody.code, 2);
@@ -223,6 +257,27 @@ describe('telemetry of a real trial', { ...needsNats, timeout: 300_000 }, () => 
     assert.match(wild.stderr, /^telemetry: UID "a\.>": expected 1 to 63 of A-Z a-z 0-9 _ -\n$/);
   });
 });
+
+/** A way to a server on which what a client says may take its time. @param delayMs for each piece that a client sends */
+async function slowDown(port: number, delayMs: (data: Buffer) => number) {
+  const proxy = createServer((client) => {
+    const server = connect(port, 'localhost');
+    for (const socket of [client, server]) socket.on('error', () => undefined);
+    server.pipe(client);
+    let said: Promise<void> = Promise.resolve();
+    client.on('data', (data) => {
+      said = said.then(async () => {
+        await delay(delayMs(data));
+        server.write(data);
+      });
+    });
+    client.on('close', () => server.destroy());
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, resolve));
+  const address = proxy.address();
+  assert.ok(address !== null && typeof address === 'object');
+  return { url: `nats://localhost:${address.port}`, close: () => proxy.close() };
+}
 
 /** What a server of Debian 12 says of itself; nobody gets further. */
 async function oldServer(use: (server: NatsServer) => Promise<void>): Promise<void> {
