@@ -53,7 +53,9 @@ export async function openLocalPage(store: Store, options: LocalPageOptions): Pr
     machine,
     access: openToLoopback(),
     // A mistake of ours in a page must not go unseen, and must not end a training.
-    log: openLog((line) => /"level":"error"/.test(line) && note(line.trimEnd())),
+    log: openLog((line) => JSON.parse(line).level === 'error' && note(line.trimEnd())),
+    // A page that has nobody to tell of itself has an error in the browser's console. What it tells is dropped with the log's other lines.
+    collect: {},
     reportAssets: readReportAssets,
     pageFolder: PAGE_FOLDER,
   });

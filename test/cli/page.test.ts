@@ -51,8 +51,10 @@ after(() => rm(watched.cwd, { recursive: true, force: true }));
 
 /** `cnn-sweep open`, until the test ends it. */
 async function openFolder(folder: string, ...args: string[]) {
-  const child = spawn(PROGRAM, ['open', folder, '--port', '0', ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const exit = once(child, 'exit');
+  const child = spawn(PROGRAM, ['open', folder, '--port', '0', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const exit = once(child, 'close');
+  const said: string[] = [];
+  child.stderr.setEncoding('utf8').on('data', (text: string) => said.push(text));
   for await (const line of createInterface({ input: child.stdout })) {
     const url = addressIn(line);
     assert.ok(url, line);
@@ -60,9 +62,9 @@ async function openFolder(folder: string, ...args: string[]) {
       child.kill('SIGINT');
       return (await exit)[0];
     };
-    return { url, end };
+    return { url, said, end };
   }
-  throw new Error('it ended without an address');
+  throw new Error(`it ended without an address: ${said.join('')}`);
 }
 
 describe('the page of this machine', () => {
@@ -90,6 +92,18 @@ describe('the page of this machine', () => {
       assert.deepEqual(Buffer.from(zipped ?? []), await readFile(join(watched.folder, 'model', name)), name);
     }
     assert.equal(await page.end(), 0);
+  });
+
+  test('what a page tells of itself is taken, and shown to nobody', async () => {
+    const page = await openFolder(watched.folder);
+    const answer = await fetch(`${page.url}/collect`, {
+      method: 'POST',
+      headers: { origin: page.url, 'content-type': 'application/json' },
+      body: JSON.stringify({ logs: [{ level: 'error', message: 'c4nary' }] }),
+    });
+    assert.deepEqual([answer.status, await answer.text()], [202, 'ok']);
+    assert.equal(await page.end(), 0);
+    assert.deepEqual(page.said, []);
   });
 
   test('open shows what a run adds meanwhile', async (context) => {
