@@ -20,6 +20,9 @@ export interface Address {
   readonly quantity: Quantity;
   readonly x: XScale;
   readonly smooth: boolean;
+  /** The part of the curves that is shown, in the units of each axis; null: all that there is. */
+  readonly zoomX: Range | null;
+  readonly zoomY: Range | null;
   /** Of the table of trials, as the API has it: `-validationLoss` descends. */
   readonly sort: string | null;
   readonly finding: string | null;
@@ -45,6 +48,8 @@ export const HOME: Address = {
   quantity: 'loss',
   x: 'epoch',
   smooth: false,
+  zoomX: null,
+  zoomY: null,
   sort: null,
   finding: null,
   phase: null,
@@ -71,6 +76,8 @@ const TEXTS = [
   'sweepPhase',
 ] as const;
 
+const ZOOMS = ['zoomX', 'zoomY'] as const;
+
 /** `?sweep=local/study&view=trials&trial=3`: only what differs from the first view. Everything stands in the query, so that the
  * page works under any path that a proxy gives it.
  */
@@ -83,11 +90,12 @@ export function encodeAddress(address: Address): string {
   if (address.quantity !== HOME.quantity) add('show', address.quantity);
   if (address.x !== HOME.x) add('x', address.x);
   if (address.smooth) add('smooth', '1');
+  for (const key of ZOOMS) if (address[key]) add(key, encodeRange(address[key]));
   if (address.q !== '') add('q', address.q);
   if (address.cell !== HOME.cell) add('cell', address.cell);
   for (const key of TEXTS) if (address[key] !== null) add(key, address[key]);
   if (address.brush.size > 0) {
-    add('brush', [...address.brush].map(([name, [from, to]]) => `${name}:${from}~${to}`).join(';'));
+    add('brush', [...address.brush].map(([name, range]) => `${name}:${encodeRange(range)}`).join(';'));
   }
   return words.length > 0 ? `?${words.join('&')}` : '';
 }
@@ -116,6 +124,8 @@ export function decodeAddress(query: string): Address {
     quantity: oneOf('show', ['loss', 'accuracy'], HOME.quantity),
     x: oneOf('x', X_SCALES, HOME.x),
     smooth: words.get('smooth') === '1',
+    zoomX: zoomOf(words.get('zoomX')),
+    zoomY: zoomOf(words.get('zoomY')),
     q: bounded(words.get('q')) ?? '',
     cell: oneOf('cell', CELL_FIGURES, HOME.cell),
     brush: decodeBrush(words.get('brush') ?? ''),
@@ -132,11 +142,25 @@ function bounded(text: string | null): string | null {
 
 function decodeBrush(text: string): ReadonlyMap<string, Range> {
   const ranges = text.split(';').flatMap((word): [string, Range][] => {
-    const [, name, from, to] = /^(\w{1,40}):(-?[\d.e+-]{1,24})~(-?[\d.e+-]{1,24})$/.exec(word) ?? [];
-    const range: Range = [Number(from), Number(to)];
-    return name !== undefined && range.every(Number.isFinite) && range[0] <= range[1] ? [[name, range]] : [];
+    const [, name, rest = ''] = /^(\w{1,40}):(.*)$/.exec(word) ?? [];
+    const range = decodeRange(rest);
+    return name !== undefined && range ? [[name, range]] : [];
   });
   return new Map(ranges);
+}
+
+const encodeRange = ([from, to]: Range) => `${from}~${to}`;
+
+function decodeRange(text: string): Range | null {
+  const [, from, to] = /^(-?[\d.e+-]{1,24})~(-?[\d.e+-]{1,24})$/.exec(text) ?? [];
+  const range: Range = [Number(from), Number(to)];
+  return range.every(Number.isFinite) && range[0] <= range[1] ? range : null;
+}
+
+/** A part without width shows nothing. */
+function zoomOf(text: string | null): Range | null {
+  const range = decodeRange(text ?? '');
+  return range && range[1] > range[0] ? range : null;
 }
 
 /** `/sweeps/local/study` and the like, without names: what Faro may be told of a route. */

@@ -2,8 +2,10 @@ import uPlot from 'uplot';
 import type { Quantity } from '../../report/charts/curves.ts';
 import type { XScale } from './address.ts';
 import { resolveColour } from './colour.ts';
+import { listenToDrags } from './curve-drag.ts';
 import { drawChart, MARGIN, rightMargin } from './curve-drawing.ts';
 import { type CurveLines, type CurvesChart, formatTick } from './curves.ts';
+import type { Box } from './zoom.ts';
 
 export interface Shown {
   readonly chart: CurvesChart;
@@ -28,7 +30,12 @@ export interface CurveCanvas {
 
 export interface CurveCanvasEvents {
   hovered(point: Hovered | null): void;
-  picked(trial: number): void;
+  /** Near the curve of a trial, or of none; of a double click the first one only. */
+  clicked(trial: number | null): void;
+  /** A box was drawn over the frame. */
+  zoomed(box: Box): void;
+  /** A double click: all that there is again. */
+  unzoomed(): void;
 }
 
 /** How near, in CSS pixels, the pointer must come to a point. */
@@ -59,18 +66,20 @@ export function openCurveCanvas(
       scales: { x: { time: false, range: () => [...shown.chart.x] }, y: { range: () => [...shown.chart.y] } },
       axes: [
         {
-          size: MARGIN.bottom,
+          size: MARGIN.bottom - LABEL,
           font,
+          ...labelled(() => shown.chart.xLabel, font),
           stroke: () => resolveColour('var(--soft)'),
           grid: { show: false },
           ticks: { stroke: () => resolveColour('var(--grey)'), size: 4, width: 1 },
-          space: () => (shown.x === 'epoch' ? 34 : 64),
+          space: () => (shown.x === 'epoch' ? 26 : 64),
           incrs: () => STEPS[shown.x] ?? DECIMAL,
           values: (_, splits) => splits.map((value) => formatTick(value, shown.x)),
         },
         {
-          size: MARGIN.left,
+          size: MARGIN.left - LABEL,
           font,
+          ...labelled(() => shown.chart.yLabel, font),
           stroke: () => resolveColour('var(--soft)'),
           grid: { stroke: () => resolveColour('var(--rule)'), width: 1 },
           ticks: { show: false },
@@ -91,11 +100,12 @@ export function openCurveCanvas(
     const box = plot.over.getBoundingClientRect();
     return nearestPoint(plot, shown.chart, event.clientX - box.left, event.clientY - box.top);
   };
+  listenToDrags(plot.over, { begun: () => events.hovered(null), drawn: events.zoomed });
   plot.over.addEventListener('pointermove', (event) => events.hovered(nearest(event) ?? null));
   plot.over.addEventListener('pointerleave', () => events.hovered(null));
+  plot.over.addEventListener('dblclick', events.unzoomed);
   plot.over.addEventListener('click', (event) => {
-    const point = nearest(event);
-    if (point) events.picked(point.lines.trial);
+    if (event.detail < 2) events.clicked(nearest(event)?.lines.trial ?? null);
   });
   return {
     canvas: plot.ctx.canvas,
@@ -106,6 +116,13 @@ export function openCurveCanvas(
     resize: (width, height) => plot.setSize({ width, height }),
     close: () => plot.destroy(),
   };
+}
+
+/** Room for the name of an axis, in CSS pixels. */
+const LABEL = 18;
+
+function labelled(label: () => string, font: string): Partial<uPlot.Axis> {
+  return { label, labelSize: LABEL, labelGap: 0, labelFont: font };
 }
 
 const DECIMAL = [1, 2, 5]
@@ -125,8 +142,9 @@ function nearestPoint(plot: uPlot, chart: CurvesChart, left: number, top: number
   for (const lines of chart.lines) {
     const bias = lines.isStrong ? 1 : 2;
     for (const [at, value] of lines.validation.entries()) {
-      if (value === null || value > y1 || value < y0) continue;
-      const px = (((lines.x[at] ?? 0) - x0) / (x1 - x0)) * width;
+      const place = lines.x[at] ?? x0 - 1;
+      if (value === null || value > y1 || value < y0 || place < x0 || place > x1) continue;
+      const px = ((place - x0) / (x1 - x0)) * width;
       const py = height - ((value - y0) / (y1 - y0)) * height;
       const distance = bias * ((px - left) ** 2 + (py - top) ** 2);
       if (distance >= least) continue;

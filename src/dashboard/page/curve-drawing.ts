@@ -4,9 +4,10 @@ import { spread, textWidth } from '../../report/charts/labels.ts';
 import { shorten } from '../../report/charts/marks.ts';
 import { resolveColour } from './colour.ts';
 import { type CurveLines, type CurvesChart, lineColour, nameColour } from './curves.ts';
+import { valueAt } from './zoom.ts';
 
 /** Around the frame, in CSS pixels. */
-export const MARGIN = { top: 40, bottom: 34, left: 52, right: 14 };
+export const MARGIN = { top: 40, bottom: 50, left: 62, right: 14 };
 const LABEL_GAP = 16;
 
 const isNarrow = (width: number) => width < NARROW;
@@ -169,7 +170,7 @@ function drawMarks(pen: Pen, { marks, lines, selected }: CurvesChart): void {
     ctx.fillStyle = resolveColour('var(--ink)');
     const nudge = ctx.textAlign === 'right' ? 4 : ctx.textAlign === 'left' ? -4 : 0;
     ctx.fillText(text, px + nudge * ratio, pen.top - (30 - 17 * row) * ratio);
-    if (!isKept || y === null || !owner) continue;
+    if (!isKept || y === null || !owner || pen.y(y) < pen.top || pen.y(y) > pen.bottom) continue;
     ctx.fillStyle = resolveColour('var(--panel)');
     disc(pen, px, pen.y(y), 7);
     ctx.fillStyle = resolveColour(lineColour(owner, selected));
@@ -177,14 +178,21 @@ function drawMarks(pen: Pen, { marks, lines, selected }: CurvesChart): void {
   }
 }
 
+/** Where a validation curve ends or leaves the frame on its right. Into a part of it a name is no way in: what is not there has none. */
+function endOf(pen: Pen, lines: CurveLines, { x: [, right], y: [least, most], isZoomed }: CurvesChart) {
+  const { x, validation } = lines;
+  const last = validation.findLastIndex((value, at) => value !== null && (x[at] ?? 0) <= right);
+  const leaves = valueAt(x, validation, right);
+  const place = leaves === null ? (x[last] ?? right) : right;
+  const value = leaves ?? validation[last] ?? most;
+  if (isZoomed && (last < 0 || value < least || value > most)) return undefined;
+  return { lines, x: pen.x(place), y: Math.min(pen.bottom, Math.max(pen.top, pen.y(value))) };
+}
+
 /** Names at the right of the frame, at the height where each validation curve ends, moved apart, with a leader to each. */
 function drawNames(pen: Pen, chart: CurvesChart, width: number): void {
   const { ctx, ratio } = pen;
-  const ends = namedLines(chart).map((lines) => {
-    const at = lines.validation.findLastIndex((value) => value !== null);
-    const value = lines.validation[at] ?? chart.y[1];
-    return { lines, x: pen.x(lines.x[at] ?? chart.x[1]), y: Math.min(pen.bottom, Math.max(pen.top, pen.y(value))) };
-  });
+  const ends = namedLines(chart).flatMap((lines) => endOf(pen, lines, chart) ?? []);
   const placed = spread(
     ends.map(({ y }) => y),
     LABEL_GAP * ratio,

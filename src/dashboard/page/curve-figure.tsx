@@ -10,6 +10,7 @@ import type { Ref } from './measure.ts';
 import { useWidth } from './measure.ts';
 import { buildPicture } from './picture.ts';
 import { StepByArrow } from './step-by-arrow.tsx';
+import { type Box, panBy, WHOLE, type Zoom, zoomBy, zoomInto } from './zoom.ts';
 
 interface CurveFigureProps {
   readonly chart: CurvesChart;
@@ -23,15 +24,26 @@ interface CurveFigureProps {
 
 /** The learning curves with their controls, the table of their figures and what can be taken away. */
 export function CurveFigure({ chart, title, fileName, onPick, onStep }: CurveFigureProps) {
-  const { address, theme } = usePage();
+  const { address, go, theme } = usePage();
   const { quantity, x } = address;
   const place: Ref<HTMLDivElement> = useRef<HTMLDivElement | null>(null);
   const canvas: Ref<CurveCanvas> = useRef<CurveCanvas | null>(null);
   const width = useWidth(place);
   const height = width < NARROW ? 340 : Math.min(560, Math.max(400, Math.round(0.55 * width)));
   const [hovered, setHovered] = useState<Hovered | null>(null);
-  const pick = useRef(onPick);
-  pick.current = onPick;
+  // The canvas outlives what is drawn on it: what it calls is that of the last drawing.
+  const beforeClick = useRef<number | null>(null);
+  const zooming = {
+    clicked(trial: number | null) {
+      beforeClick.current = address.trial;
+      if (trial !== null) onPick(trial);
+    },
+    zoomed: (box: Box) => go(zoomInto(chart, box, address)),
+    // Who wants to see all again did not mean the trial that the first of two clicks met.
+    unzoomed: () => chart.isZoomed && go({ ...WHOLE, trial: beforeClick.current }),
+  };
+  const events = useRef(zooming);
+  events.current = zooming;
 
   useEffect(() => {
     if (!place.current || width === 0) return;
@@ -43,7 +55,9 @@ export function CurveFigure({ chart, title, fileName, onPick, onStep }: CurveFig
         { width, height },
         {
           hovered: setHovered,
-          picked: (trial) => pick.current(trial),
+          clicked: (trial) => events.current.clicked(trial),
+          zoomed: (box) => events.current.zoomed(box),
+          unzoomed: () => events.current.unzoomed(),
         },
       );
     }
@@ -63,15 +77,76 @@ export function CurveFigure({ chart, title, fileName, onPick, onStep }: CurveFig
       : undefined;
   return (
     <figure>
-      <StepByArrow label="Learning curves" onStep={onStep}>
+      <StepByArrow
+        label="Learning curves; plus and minus zoom, Shift and an arrow move, 0 shows all"
+        onStep={onStep}
+        onKey={(event) => zoomByKey(event, chart, address, go)}
+      >
         <div class="curve-chart" role="img" aria-label={chart.sentence} style={{ height: `${height}px` }} ref={place}>
           {hovered && <Tip hovered={hovered} quantity={quantity} x={x} width={width} selected={chart.selected} />}
         </div>
       </StepByArrow>
       <figcaption>{chart.sentence}</figcaption>
-      <Exports name={fileName} sheet={() => curvesSheet(chart, quantity)} picture={picture} />
+      <Exports name={fileName} sheet={() => curvesSheet(chart, quantity)} picture={picture}>
+        <ZoomButtons chart={chart} />
+      </Exports>
       <ChartTable of={title} table={() => curvesTable(chart, quantity)} />
     </figure>
+  );
+}
+
+/** How much one press narrows, and moves. */
+const FACTOR = 0.6;
+const SHIFT = 0.25;
+const TURNS: Readonly<Record<string, number>> = { ArrowLeft: -SHIFT, ArrowRight: SHIFT };
+
+/** @returns whether the key was one of ours */
+function zoomByKey(
+  { key, shiftKey }: KeyboardEvent,
+  chart: CurvesChart,
+  zoom: Zoom,
+  go: (zoom: Zoom) => void,
+): boolean {
+  const turn = TURNS[key];
+  if (key === '+' || key === '=') go(zoomBy(chart, FACTOR));
+  else if (key === '-') go(zoomBy(chart, 1 / FACTOR));
+  else if (key === '0') go(WHOLE);
+  else if (shiftKey && turn !== undefined) go(panBy(chart, turn, zoom));
+  else return false;
+  return true;
+}
+
+/** For fingers and keyboards what a mouse drags. */
+function ZoomButtons({ chart }: { readonly chart: CurvesChart }) {
+  const { address, go } = usePage();
+  const buttons: readonly (readonly [string, string, Zoom, boolean])[] = [
+    ['+', 'Zoom in', zoomBy(chart, FACTOR), false],
+    ['−', 'Zoom out', zoomBy(chart, 1 / FACTOR), !chart.isZoomed],
+    ['←', 'Earlier', panBy(chart, -SHIFT, address), address.zoomX === null],
+    ['→', 'Later', panBy(chart, SHIFT, address), address.zoomX === null],
+  ];
+  return (
+    // biome-ignore lint/a11y/useSemanticElements: a fieldset is for forms
+    <span role="group" class="zoom" aria-label="Zoom">
+      <span aria-hidden="true">Zoom</span>
+      {buttons.map(([sign, words, zoom, isIdle]) => (
+        <button
+          key={words}
+          type="button"
+          class="square"
+          aria-label={words}
+          title={words}
+          disabled={isIdle}
+          onClick={() => go(zoom)}
+        >
+          {sign}
+        </button>
+      ))}
+      <button type="button" disabled={!chart.isZoomed} onClick={() => go(WHOLE)}>
+        Show all
+      </button>
+      <span class="hint inline">or drag over the chart; a double click shows all</span>
+    </span>
   );
 }
 
@@ -130,7 +205,7 @@ export function CurveControls({ running = false }: { readonly running?: boolean 
               type="radio"
               name="quantity"
               checked={address.quantity === quantity}
-              onChange={() => go({ quantity })}
+              onChange={() => go({ quantity, zoomY: null })}
             />
             {quantity === 'loss' ? 'Loss' : 'Accuracy'}
           </label>
@@ -140,7 +215,9 @@ export function CurveControls({ running = false }: { readonly running?: boolean 
         Over{' '}
         <select
           value={address.x}
-          onChange={({ currentTarget }) => go({ x: X_SCALES.find((x) => x === currentTarget.value) ?? 'epoch' })}
+          onChange={({ currentTarget }) =>
+            go({ x: X_SCALES.find((x) => x === currentTarget.value) ?? 'epoch', ...WHOLE })
+          }
         >
           {X_SCALES.map((x) => (
             <option key={x} value={x}>

@@ -13,10 +13,10 @@ import { Alternatives, VerdictPanel } from './verdict-panel.tsx';
 export function CurvesView({ data }: { readonly data: SweepPageData }) {
   const { address, go } = usePage();
   const { state, order, hues, selected } = data;
-  const { quantity, x, smooth } = address;
+  const { quantity, x, smooth, zoomX, zoomY } = address;
   const chart = useMemo(
-    () => curvesChart({ ...state, order, hues, selected, quantity, x, smooth }),
-    [state, order, hues, selected, quantity, x, smooth],
+    () => curvesChart({ ...state, order, hues, selected, quantity, x, smooth, zoom: { zoomX, zoomY } }),
+    [state, order, hues, selected, quantity, x, smooth, zoomX, zoomY],
   );
   const step = (by: number) => {
     const trial = stepFrom(data, by);

@@ -8,6 +8,7 @@ import type { CurveView, SweepDetail, TrialRow } from '../api.ts';
 import type { XScale } from './address.ts';
 import { classesOf } from './report-data.ts';
 import { statusOf } from './trial-words.ts';
+import { partOf, valuesWithin, WHOLE, type Zoom, type Zoomable } from './zoom.ts';
 
 type Value = number | null;
 type Domain = readonly [number, number];
@@ -38,13 +39,13 @@ export interface CurveMark {
 }
 
 /** What the overlay draws; the last of the lines lies uppermost. */
-export interface CurvesChart {
+export interface CurvesChart extends Zoomable {
   readonly lines: readonly CurveLines[];
   readonly selected: number | null;
   readonly marks: readonly CurveMark[];
-  readonly x: Domain;
-  readonly y: Domain;
+  readonly isZoomed: boolean;
   readonly xLabel: string;
+  readonly yLabel: string;
   /** What the chart shows, for those who cannot see it. */
   readonly sentence: string;
 }
@@ -62,21 +63,44 @@ export interface CurvesInput {
   readonly smooth: boolean;
   /** Draws the running training loss of the selected trial too. */
   readonly running?: boolean;
+  /** Absent: all that there is. */
+  readonly zoom?: Zoom;
 }
 
 export function curvesChart(input: CurvesInput): CurvesChart {
   const lines = input.order.flatMap((trial, place) => linesOf(input, trial, place) ?? []);
   const selected = lines.find(({ trial }) => trial === input.selected);
-  const y = domainOf(lines, input);
+  const { zoomX, zoomY } = input.zoom ?? WHOLE;
+  const wholeX = xDomainOf(lines, input);
+  const x = partOf(wholeX, zoomX);
+  const y = zoomY ?? domainOf(lines, x, input);
+  const isZoomed = x !== wholeX || zoomY !== null;
   return {
     lines: drawingOrder(lines, input.selected),
     selected: selected?.trial ?? null,
-    marks: selected ? marksOf(selected, input) : [],
-    x: xDomainOf(lines, input),
+    marks: selected ? marksOf(selected, input).filter((mark) => mark.x >= x[0] && mark.x <= x[1]) : [],
+    x,
     y,
-    xLabel: { epoch: 'epoch', images: 'images seen in training', time: 'time since the attempt began' }[input.x],
-    sentence: `${describe(lines, selected, input)}${describeCut(lines, y, input.quantity)}`,
+    wholeX,
+    leastX: (wholeX[1] - wholeX[0]) / Math.max(1, input.x === 'time' ? 100 : input.detail.epochsPlanned - 1),
+    isZoomed,
+    xLabel: X_LABELS[input.x],
+    yLabel: input.quantity === 'loss' ? 'loss (cross-entropy, nats)' : 'accuracy',
+    sentence: `${describe(lines, selected, input)}${isZoomed ? describeZoom(x, y, input) : describeCut(lines, y, input.quantity)}`,
   };
+}
+
+const X_LABELS: Record<XScale, string> = {
+  epoch: 'epoch',
+  images: 'images seen in training',
+  time: 'time since the attempt began',
+};
+
+function describeZoom([from, to]: Domain, [least, most]: Domain, { x, quantity }: CurvesInput): string {
+  const along = (value: number) => formatTick(Number(value.toFixed(2)), x);
+  const up = (value: number) => formatTick(Number(value.toPrecision(3)), quantity);
+  const by = { epoch: 'epochs', images: 'images', time: 'time' }[x];
+  return ` Zoomed to ${by} ${along(from)} to ${along(to)}, ${quantity} ${up(least)} to ${up(most)}.`;
 }
 
 /** The figures that are drawn. */
@@ -84,8 +108,8 @@ export function curvesTable(chart: CurvesChart, quantity: Quantity): TableSpecif
   const format = quantity === 'loss' ? formatLoss : formatAccuracy;
   const rows = chart.lines
     .toReversed()
-    .flatMap(({ name, epochs, training, validation }) =>
-      epochs.map((epoch, at) => [name, String(epoch), format(training[at]), format(validation[at])]),
+    .flatMap(({ name, epochs, training, validation, ...line }) =>
+      pointsShown(line, chart).map((at) => [name, String(epochs[at]), format(training[at]), format(validation[at])]),
     );
   return { columns: ['Network', 'Epoch', `Training ${quantity}`, `Validation ${quantity}`], rows };
 }
@@ -96,10 +120,10 @@ export function curvesSheet(chart: CurvesChart, quantity: Quantity): TableSpecif
   const rows = chart.lines
     .toReversed()
     .flatMap(({ trial, name, epochs, x, training, validation }) =>
-      epochs.map((epoch, at) => [
+      pointsShown({ x }, chart).map((at) => [
         String(trial),
         name,
-        String(epoch),
+        String(epochs[at]),
         text(x[at]),
         text(training[at]),
         text(validation[at]),
@@ -109,6 +133,11 @@ export function curvesSheet(chart: CurvesChart, quantity: Quantity): TableSpecif
     columns: ['trial', 'network', 'epoch', chart.xLabel, `training ${quantity}`, `validation ${quantity}`],
     rows,
   };
+}
+
+/** Positions of the points between the ends of the frame. */
+function pointsShown({ x }: Pick<CurveLines, 'x'>, { x: [from, to] }: CurvesChart): number[] {
+  return [...x.keys()].filter((at) => (x[at] ?? from - 1) >= from && (x[at] ?? from - 1) <= to);
 }
 
 function linesOf(
@@ -189,26 +218,28 @@ function xDomainOf(lines: readonly CurveLines[], { detail, x }: CurvesInput): Do
 }
 
 /** As wide as the figures; losses far above the others', as of a run that diverges, are cut off. */
-function domainOf(lines: readonly CurveLines[], { rows, quantity, detail }: CurvesInput): Domain {
+function domainOf(lines: readonly CurveLines[], x: Domain, { rows, quantity, detail }: CurvesInput): Domain {
   const steady = lines.filter(({ trial }) => rows.get(trial)?.finding !== 'Diverged');
-  const shown = steady.length > 0 ? steady : lines;
-  const visible = (line: CurveLines) => (line.isStrong ? [...line.training, ...line.validation] : line.validation);
-  const values = ascending(shown.flatMap(visible));
+  const shown = (steady.length > 0 ? steady : lines).map((line) => ({
+    training: line.isStrong ? valuesWithin(line.x, line.training, x) : [],
+    validation: valuesWithin(line.x, line.validation, x),
+  }));
+  const values = ascending(shown.flatMap(({ training, validation }) => [...training, ...validation]));
+  const losses = ascending(shown.flatMap(({ validation }) => validation));
   const [least, most] = [values[0] ?? 0, values.at(-1) ?? 1];
-  const top = quantity === 'loss' ? Math.min(most, highestShown(shown, least, classesOf(detail.dataset))) : most;
+  const top = quantity === 'loss' ? Math.min(most, highestShown(losses, least, classesOf(detail.dataset))) : most;
   const margin = 0.04 * (top - least) || 0.05 * (Math.abs(top) || 1);
   return [Math.max(0, least - margin), quantity === 'loss' ? top + margin : Math.min(1, top + margin)];
 }
 
 /** Half as far again as 95 % of the validation losses reach, and at most one and a half times the loss of pure guessing. */
-function highestShown(lines: readonly CurveLines[], least: number, classes: number): number {
-  const losses = ascending(lines.flatMap(({ validation }) => validation));
+function highestShown(losses: readonly number[], least: number, classes: number): number {
   const high = losses[Math.ceil(0.95 * (losses.length - 1))] ?? least;
   return Math.min(high + 0.5 * (high - least), 1.5 * Math.max(Math.log(classes), least)) || 1;
 }
 
-function ascending(values: readonly Value[]): number[] {
-  return values.filter((value) => value !== null).sort((a, b) => a - b);
+function ascending(values: readonly number[]): number[] {
+  return values.toSorted((a, b) => a - b);
 }
 
 function describeCut(lines: readonly CurveLines[], [, most]: Domain, quantity: Quantity): string {

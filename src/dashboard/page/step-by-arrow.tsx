@@ -5,13 +5,15 @@ interface StepByArrowProps {
   readonly label: string;
   /** To the trial before or behind. */
   readonly onStep?: ((by: number) => void) | undefined;
+  /** Other keys first. @returns whether it was one of its own */
+  readonly onKey?: (event: KeyboardEvent) => boolean;
   readonly children: ComponentChildren;
 }
 
 const STEPS: Readonly<Record<string, number>> = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
 
 /** A chart that a keyboard reaches: its arrow keys choose the trial. */
-export function StepByArrow({ label, onStep, children }: StepByArrowProps) {
+export function StepByArrow({ label, onStep, onKey, children }: StepByArrowProps) {
   return (
     // biome-ignore lint/a11y/useSemanticElements: a fieldset is for forms
     <div
@@ -21,10 +23,12 @@ export function StepByArrow({ label, onStep, children }: StepByArrowProps) {
       tabIndex={0}
       aria-label={onStep ? `${label}; the arrow keys choose the trial` : label}
       onKeyDown={(event) => {
+        if (event.ctrlKey || event.metaKey || event.altKey) return;
         const by = STEPS[event.key];
-        if (by === undefined || !onStep || event.ctrlKey || event.metaKey || event.altKey) return;
+        const isTaken = onKey?.(event) ?? false;
+        if (!isTaken && (by === undefined || !onStep)) return;
         event.preventDefault();
-        onStep(by);
+        if (!isTaken && by !== undefined) onStep?.(by);
       }}
     >
       {children}

@@ -19,7 +19,7 @@ export function TrialView({ data }: { readonly data: SweepPageData }) {
   const path = `${sweepPath(address.sweep ?? '')}/trials/${selected}`;
   const { detail, error } = useTrial(path, selected, state.rows);
   const row = (selected === null ? undefined : state.rows.get(selected)) ?? detail?.row;
-  const { quantity, x, smooth } = address;
+  const { quantity, x, smooth, zoomX, zoomY } = address;
   const curve = selected === null ? undefined : (state.curves.get(selected) ?? detail?.curve ?? undefined);
   const chart = useMemo(() => {
     const trial = row?.trial ?? -1;
@@ -34,8 +34,9 @@ export function TrialView({ data }: { readonly data: SweepPageData }) {
       x,
       smooth,
       running: true,
+      zoom: { zoomX, zoomY },
     });
-  }, [row, curve, state.detail, data.hues, quantity, x, smooth]);
+  }, [row, curve, state.detail, data.hues, quantity, x, smooth, zoomX, zoomY]);
   if (!row) {
     return (
       <section>

@@ -10,6 +10,10 @@ const views: Record<string, { address: Partial<Address>; want: string }> = {
     address: { sweep: 'local/study', view: 'curves', trial: 3, quantity: 'accuracy', x: 'time', smooth: true },
     want: '?sweep=local/study&trial=3&show=accuracy&x=time&smooth=1',
   },
+  'the part of the curves that is shown': {
+    address: { sweep: 'local/study', zoomX: [4.5, 8], zoomY: [-0.1, 1e-3] },
+    want: '?sweep=local/study&zoomX=4.5~8&zoomY=-0.1~0.001',
+  },
   'filters and sorting of the table': {
     address: { sweep: 'a/b', view: 'trials', q: 'relu & max', sort: '-gap', finding: 'Overfit', phase: 'Running' },
     want: '?sweep=a/b&view=trials&q=relu%20%26%20max&sort=-gap&finding=Overfit&phase=Running',
@@ -51,7 +55,8 @@ for (const [sentence, { address, want }] of Object.entries(views)) {
 }
 
 test('what an address says wrongly is as at first', () => {
-  const wrong = '?sweep=a&view=x&trial=-1&show=y&x=z&smooth=2&cell=w&brush=widths:3~1;gap:NaN~2;x:1~';
+  const wrong =
+    '?sweep=a&view=x&trial=-1&show=y&x=z&smooth=2&cell=w&zoomX=3~3&zoomY=2~1&brush=widths:3~1;gap:NaN~2;x:1~';
   assert.deepEqual(decodeAddress(wrong), HOME);
   for (const payload of PAYLOADS) {
     const text = encodeURIComponent(payload.toWellFormed());
