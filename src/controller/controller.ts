@@ -61,6 +61,10 @@ export interface Controller {
 }
 
 const READ_AGAIN_MS = 5_000;
+/** A trial is some ten events, and a turn reads them all at once: of 200 trials that run, a turn for each event would be most of the
+ * controller's work.
+ */
+const REST_MS = 100;
 const IDLE: QueueFigures = { depth: 0, activeWorkers: 0, unfinishedWorkSeconds: 0, longestRunningSeconds: 0 };
 
 /** Puts the parts together: first the right to read, then the lease, then the caches, then turns.
@@ -187,6 +191,7 @@ class RunningController implements Controller {
     const reconciler = new Reconciler({ cluster, caches, log, metrics, events, ...settings, ...times });
     const queue = startQueue({
       turn: (uid) => reconciler.turn(uid),
+      restMs: REST_MS,
       observer: metrics.queue,
       onError: (uid, error, failures, waitMs) => {
         log.error('turn failed', { uid, error, failures, waitMs });

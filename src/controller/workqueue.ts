@@ -24,6 +24,8 @@ export interface QueueOptions {
   readonly onError?: (key: string, error: unknown, failures: number, waitMs: number) => void;
   readonly observer?: QueueObserver;
   readonly concurrency?: number;
+  /** From the end of a key's turn to the beginning of its next: what happens meanwhile is one turn. 0 by default. */
+  readonly restMs?: number;
   readonly timers?: Timers;
   readonly random?: Random;
 }
@@ -67,13 +69,16 @@ class KeyQueue implements WorkQueue {
   readonly #onError: NonNullable<QueueOptions['onError']>;
   readonly #observer: QueueObserver;
   readonly #concurrency: number;
+  readonly #restMs: number;
   readonly #timers: Timers;
   readonly #random: Random;
   /** Keys that could start, with the time since when, in the order of their coming. */
   readonly #ready = new Map<string, number>();
   /** Keys whose turn runs, with its beginning. */
   readonly #running = new Map<string, number>();
-  /** Keys added while their turn runs. */
+  /** Keys whose turn ended a moment ago. */
+  readonly #resting = new Map<string, () => void>();
+  /** Keys added while their turn runs, or right after it. */
   readonly #again = new Set<string>();
   readonly #later = new Map<string, { readonly at: number; readonly cancel: () => void }>();
   /** Keys that wait because they failed. */
@@ -82,11 +87,12 @@ class KeyQueue implements WorkQueue {
   #stopped: boolean = false;
   #whenIdle = () => {};
 
-  constructor({ turn, onError, observer, concurrency, timers, random }: QueueOptions) {
+  constructor({ turn, onError, observer, concurrency, restMs, timers, random }: QueueOptions) {
     this.#turn = turn;
     this.#onError = onError ?? (() => {});
     this.#observer = observer ?? {};
     this.#concurrency = concurrency ?? CONCURRENCY;
+    this.#restMs = restMs ?? 0;
     this.#timers = timers ?? realTimers;
     this.#random = random ?? Math.random;
   }
@@ -95,7 +101,7 @@ class KeyQueue implements WorkQueue {
     // A failed key gets its turn anyway; if events could end the wait, a failure that causes events would be a hot loop.
     if (this.#stopped || this.#failing.has(key) || this.#ready.has(key) || this.#again.has(key)) return;
     this.#observer.added?.();
-    if (this.#running.has(key)) {
+    if (this.#running.has(key) || this.#resting.has(key)) {
       this.#again.add(key);
       return;
     }
@@ -133,6 +139,8 @@ class KeyQueue implements WorkQueue {
     this.#failures.delete(key);
     this.#ready.delete(key);
     this.#again.delete(key);
+    this.#resting.get(key)?.();
+    this.#resting.delete(key);
   }
 
   figures(): QueueFigures {
@@ -150,6 +158,8 @@ class KeyQueue implements WorkQueue {
     this.#stopped = true;
     for (const { cancel } of this.#later.values()) cancel();
     for (const cancel of this.#failing.values()) cancel();
+    for (const cancel of this.#resting.values()) cancel();
+    this.#resting.clear();
     this.#later.clear();
     this.#failing.clear();
     this.#ready.clear();
@@ -186,15 +196,33 @@ class KeyQueue implements WorkQueue {
     this.#running.delete(key);
     const result = failed ? 'error' : end ? 'requeue_after' : 'success';
     this.#observer.ended?.(result, (this.#timers.now() - begun) / 1000);
-    const asked = this.#again.delete(key);
-    if (failed) this.#fail(key, failed.error);
-    else {
+    if (failed) {
+      this.#again.delete(key);
+      this.#fail(key, failed.error);
+    } else {
       this.#failures.delete(key);
-      if (asked && !this.#stopped) this.#ready.set(key, this.#timers.now());
       if (end) this.addAfter(key, end.againAfterMs);
+      if (!this.#stopped) this.#rest(key);
     }
     this.#startTurns();
     if (this.#running.size === 0) this.#whenIdle();
+  }
+
+  #rest(key: string): void {
+    if (this.#restMs === 0) {
+      this.#rested(key);
+      return;
+    }
+    const cancel = this.#timers.after(this.#restMs, () => {
+      this.#rested(key);
+      this.#startTurns();
+    });
+    this.#resting.set(key, cancel);
+  }
+
+  #rested(key: string): void {
+    this.#resting.delete(key);
+    if (this.#again.delete(key)) this.#ready.set(key, this.#timers.now());
   }
 
   #fail(key: string, error: unknown): void {

@@ -141,6 +141,8 @@ class Agents {
         ...(rejectUnauthorized === undefined ? {} : { rejectUnauthorized }),
         ...(servername === undefined ? {} : { servername }),
       },
+      // 4 s by default: whoever writes every few seconds would shake hands each time. The API server keeps them for minutes.
+      keepAliveTimeout: 30_000,
       headersTimeout: 30_000, // our own limit, 10 s, comes first
       bodyTimeout: 0, // a quiet watch is healthy; the reflector's watchdog knows when it is not
     });

@@ -69,6 +69,37 @@ test('adds during a turn cause one more, after those that waited before', async 
   assert.deepEqual(turns.started, ['a', 'b', 'a']);
 });
 
+test('a key rests after its turn: what is added meanwhile is one turn, and nobody else waits', async () => {
+  const turns = new Turns({ restMs: 100 });
+  const { queue, started, clock } = turns;
+  queue.add('a');
+  assert.deepEqual(started, ['a']); // at once
+  queue.add('a');
+  await turns.end('a');
+  for (let count = 0; count < 10; count++) queue.add('a');
+  queue.add('b');
+  assert.deepEqual(started, ['a', 'b']);
+  await clock.advance(99);
+  assert.deepEqual(started, ['a', 'b']);
+  await clock.advance(1);
+  assert.deepEqual(started, ['a', 'b', 'a']);
+  await turns.end('a');
+  await clock.advance(100);
+  queue.add('a');
+  assert.deepEqual(started, ['a', 'b', 'a', 'a']);
+  await turns.end('a', { againAfterMs: 10 });
+  await clock.advance(99);
+  assert.equal(started.length, 4);
+  await clock.advance(1);
+  assert.equal(started.length, 5);
+  await turns.end('a');
+  queue.add('a');
+  const stopped = queue.stop(10);
+  await clock.advance(1_000);
+  assert.equal(await stopped, false); // b
+  assert.equal(started.length, 5);
+});
+
 test('eight keys at once, the ninth when one ends', async () => {
   const turns = new Turns();
   const keys = Array.from({ length: 10 }, (_, index) => `k${index}`);
@@ -229,8 +260,8 @@ test('whatever the order of adds, ends and failures: never two turns of a key, a
   const key = fc.constantFrom('a', 'b', 'c');
   const step = fc.record({ what: fc.constantFrom('add', 'end', 'fail', 'wait'), key });
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
-      const turns = new Turns({ concurrency: 2 });
+    fc.asyncProperty(fc.array(step, { maxLength: 40 }), fc.constantFrom(0, 100), async (steps, restMs) => {
+      const turns = new Turns({ concurrency: 2, restMs });
       const owed = new Set<string>();
       let counted = 0;
       for (const { what, key } of steps) {
