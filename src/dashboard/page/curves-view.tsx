@@ -42,7 +42,7 @@ export function CurvesView({ data }: { readonly data: SweepPageData }) {
           <Incomplete data={data} />
           <TopTrials data={data} onStep={step} />
         </section>
-        <VerdictPanel state={state} />
+        <VerdictPanel state={state} isServed={data.isServed} />
       </div>
       <Alternatives state={state} />
     </>

@@ -24,7 +24,7 @@ interface PlotFigureProps {
 
 let loading: Promise<Plot> | undefined;
 /** Observable Plot comes when the first chart needs it. */
-function loadPlot(): Promise<Plot> {
+export function loadPlot(): Promise<Plot> {
   loading ??= import('./plot.ts');
   return loading;
 }

@@ -1,7 +1,8 @@
-import type { TrialRow } from '../api.ts';
+import type { SweepDetail, TrialRow } from '../api.ts';
 import type { Address } from './address.ts';
 import { type Dimension, dimensionsOf, isBrushed } from './brush.ts';
 import { assignHues, rankRows } from './ranks.ts';
+import type { Connection } from './stream.ts';
 import type { SweepState } from './sweep-state.ts';
 
 /** The open sweep as every view takes it. */
@@ -19,6 +20,8 @@ export interface SweepPageData {
   readonly places: ReadonlyMap<number, number>;
   readonly selected: number | null;
   readonly dimensions: readonly Dimension[];
+  /** Whether files can be had of the server. */
+  readonly isServed: boolean;
 }
 
 /** @param hues those that were given before: who has one keeps it */
@@ -46,7 +49,14 @@ export function sweepDataOf(
     places: new Map(order.map((index, rank) => [index, given.get(index) ?? rank])),
     selected: trial ?? state.verdict?.best?.trial ?? state.verdict?.leastOverfit ?? order[0] ?? null,
     dimensions,
+    isServed: true,
   };
+}
+
+/** A run on this machine serves its page for as long as it trains: then nobody answers any more, and nobody will. */
+export function isServed({ namespace, phase }: SweepDetail, connection: Connection): boolean {
+  const isOver = phase !== 'Running' && phase !== 'Pending';
+  return !(namespace === 'local' && isOver && connection.status === 'reconnecting');
 }
 
 /** The trial so many places behind the selected one, by rank; the first and the last stay. */

@@ -1,11 +1,12 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { plural } from '../../report/format.ts';
+import type { SweepDetail } from '../api.ts';
 import type { Address, View } from './address.ts';
 import { usePage } from './context.ts';
 import { CurvesView } from './curves-view.tsx';
 import { Link } from './link.tsx';
 import type { Ref } from './measure.ts';
-import { type SweepPageData, sweepDataOf } from './sweep-data.ts';
+import { isServed, type SweepPageData, sweepDataOf } from './sweep-data.ts';
 import type { SweepFeed, SweepView } from './sweep-feed.ts';
 import { ProgressBar } from './sweeps-view.tsx';
 import { countEnded, describeProgress, explainVerdict, longestHeadline } from './words.ts';
@@ -85,31 +86,51 @@ function lackingCurve({ selected, state }: SweepPageData): number | null {
   return (state.rows.get(selected)?.epochsDone ?? 0) > 0 ? selected : null;
 }
 
-function useSweepData({ state, isWhole }: SweepView, { brush, trial }: Address): SweepPageData | undefined {
+function useSweepData({ state, isWhole, connection }: SweepView, { brush, trial }: Address): SweepPageData | undefined {
   const hues = useRef<ReadonlyMap<number, number>>(new Map());
   const data = useMemo(
     () => (state ? sweepDataOf(state, isWhole, { brush, trial }, hues.current) : undefined),
     [state, isWhole, brush, trial],
   );
   if (data) hues.current = data.hues;
-  return data;
+  return data && { ...data, isServed: isServed(data.state.detail, connection) };
 }
 
 type LaterViews = typeof import('./later-views.ts');
 let later: LaterViews | undefined;
 
+async function loadLater(): Promise<LaterViews> {
+  later ??= await import('./later-views.ts');
+  return later;
+}
+
+/** Of a run on this machine nobody gives the other views any more when it is over: they are fetched before, when the page has time. */
+function useAllViewsIn({ namespace }: SweepDetail): void {
+  useEffect(() => {
+    if (namespace !== 'local') return;
+    const timer = setTimeout(() => {
+      loadLater().then(
+        ({ loadPlot }) => loadPlot().catch(() => {}),
+        () => {},
+      );
+    }, IDLE_MS);
+    return () => clearTimeout(timer);
+  }, [namespace]);
+}
+
+/** The first view is drawn by then. */
+const IDLE_MS = 1500;
+
 /** The landing view is here at once; the others come when they are needed, and stay. */
 function ViewOf({ data }: { readonly data: SweepPageData }) {
   const { view } = usePage().address;
+  useAllViewsIn(data.state.detail);
   const [, redraw] = useState(later);
   const [failure, setFailure] = useState('');
   useEffect(() => {
     if (view === 'curves' || later) return;
-    import('./later-views.ts').then(
-      (loaded) => {
-        later = loaded;
-        redraw(loaded);
-      },
+    loadLater().then(
+      (loaded) => redraw(loaded),
       () => setFailure('This view could not be loaded: reload the page.'),
     );
   }, [view]);
@@ -145,12 +166,23 @@ function Waiting({ view: { error } }: { readonly view: SweepView }) {
 }
 
 /** What a person should know before reading figures: what is stale, what is incomplete, what is wrong. */
-function Notes({ view, data: { state } }: { readonly view: SweepView; readonly data: SweepPageData }) {
+function Notes({
+  view,
+  data: { state, isServed: hasServer },
+}: {
+  readonly view: SweepView;
+  readonly data: SweepPageData;
+}) {
   const { detail } = state;
   const wrong = detail.conditions.filter(
     ({ type, status }) => (type === 'Degraded' || type === 'Failed') && status === 'True',
   );
   const notes = [
+    ...(hasServer
+      ? []
+      : [
+          `The run has ended, and its page is served no more. Its folder has the model, the report and every figure; “bin/cnn-sweep open runs/${detail.name}” shows this page again.`,
+        ]),
     ...(detail.staleSince === null
       ? []
       : [`What is shown may be old: nothing new since ${formatTime(detail.staleSince)}.`]),

@@ -116,7 +116,7 @@ export function TrialView({ data }: { readonly data: SweepPageData }) {
         <section aria-labelledby="run-title">
           <h2 id="run-title">How it ran</h2>
           <Facts rows={runOf(row)} />
-          {row.hasModel && (
+          {row.hasModel && data.isServed && (
             <p class="exports">
               <a class="button strong" href={client.url(`${path}/model`)} download>
                 Download the model

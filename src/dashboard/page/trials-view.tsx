@@ -13,16 +13,17 @@ import { FIRST_SORT, VirtualTable } from './virtual-table.tsx';
 const REFRESH_MS = 3000;
 const NOTHING: TrialsPage = { rows: [], total: null, error: null };
 
-/** The table of trials: the server sorts and filters; with a brush, which only the page knows, the page does. */
+/** The table of trials: the server sorts and filters; with a brush, which only the page knows, or without a server, the page does. */
 export function TrialsView({ data }: { readonly data: SweepPageData }) {
   const { address, go } = usePage();
   const { state, brushed } = data;
   const columns = useMemo(() => columnsOf(state.detail), [state.detail.axes]);
   const isBrushed = address.brush.size > 0;
-  const listed = useListed(data, isBrushed);
+  const isHere = isBrushed || !data.isServed;
+  const listed = useListed(data, isHere);
   const local = useMemo(
-    () => (isBrushed ? filterHere(data, address, columns) : null),
-    [isBrushed, data.rows, address, columns],
+    () => (isHere ? filterHere(data, address, columns) : null),
+    [isHere, data.rows, address, columns],
   );
   const rows = local ?? listed.page.rows.map((row) => state.rows.get(row.trial) ?? row);
   const total = local?.length ?? listed.page.total;
@@ -34,7 +35,7 @@ export function TrialsView({ data }: { readonly data: SweepPageData }) {
       <p class="count" role="status">
         {total === null ? 'Reading …' : plural(total, 'trial')}
         {isBrushed ? ` within the brushes (${formatCount(brushed)} without the filters)` : isFiltered ? ' match' : ''}
-        {listed.isOld && !isBrushed && (
+        {listed.isOld && !isHere && (
           <button type="button" onClick={listed.refresh}>
             Rows have changed: sort again
           </button>
@@ -59,13 +60,13 @@ export function TrialsView({ data }: { readonly data: SweepPageData }) {
 const IDLE = openVariable(NOTHING);
 
 /** The server's list for the address, read again when rows change: by itself as long as it is one page. */
-function useListed({ state }: SweepPageData, isBrushed: boolean) {
+function useListed({ state }: SweepPageData, isHere: boolean) {
   const { address, client } = usePage();
   const { sweep, finding, phase, q } = address;
   const sort = address.sort ?? FIRST_SORT;
   const list = useMemo(
-    () => (sweep === null || isBrushed ? null : openTrialsList(client, sweep, { sort, finding, phase, q })),
-    [client, sweep, sort, finding, phase, q, isBrushed],
+    () => (sweep === null || isHere ? null : openTrialsList(client, sweep, { sort, finding, phase, q })),
+    [client, sweep, sort, finding, phase, q, isHere],
   );
   useEffect(() => () => list?.close(), [list]);
   const page = useSource<TrialsPage>(list ?? IDLE);

@@ -9,7 +9,7 @@ import type { SweepState } from './sweep-state.ts';
 import { explainAlternative, explainVerdict } from './words.ts';
 
 /** Which network, why, how sure; what other rules would pick and at what price; what can be taken away. */
-export function VerdictPanel({ state }: { readonly state: SweepState }) {
+export function VerdictPanel({ state, isServed }: { readonly state: SweepState; readonly isServed: boolean }) {
   const { sentence, notes } = explainVerdict(state);
   return (
     <section class="verdict" aria-labelledby="verdict-title">
@@ -21,7 +21,7 @@ export function VerdictPanel({ state }: { readonly state: SweepState }) {
           <li key={note}>{note}</li>
         ))}
       </ul>
-      <TakeAway state={state} />
+      <TakeAway state={state} isServed={isServed} />
     </section>
   );
 }
@@ -92,7 +92,7 @@ export function Alternatives({ state: { verdict, detail } }: { readonly state: S
   );
 }
 
-function TakeAway({ state }: { readonly state: SweepState }) {
+function TakeAway({ state, isServed }: { readonly state: SweepState; readonly isServed: boolean }) {
   const { client } = usePage();
   const { detail, verdict } = state;
   const path = sweepPath(`${detail.namespace}/${detail.name}`);
@@ -101,9 +101,15 @@ function TakeAway({ state }: { readonly state: SweepState }) {
     const content = JSON.stringify({ verdict, configuration: detail }, null, 2);
     download(`${fileName(detail.name, 'verdict')}.json`, new Blob([content], { type: 'application/json' }));
   };
+  const served: readonly (readonly [string, string])[] = [
+    ['Report', 'report.html'],
+    ['sweep.yaml', 'sweep.yaml'],
+    ['trials.csv', 'trials.csv'],
+    ['curves.csv', 'curves.csv'],
+  ];
   return (
     <p class="exports">
-      {best && verdict.hasModel && (
+      {best && verdict.hasModel && isServed && (
         <a class="button strong" href={client.url(`${path}/trials/${best.trial}/model`)} download>
           Download the model
         </a>
@@ -111,21 +117,15 @@ function TakeAway({ state }: { readonly state: SweepState }) {
       {best && !verdict.hasModel && verdict.isFinal && (
         <span class="hint">The weights of this network were not kept.</span>
       )}
-      <a class="button" href={client.url(`${path}/report.html`)}>
-        Report
-      </a>
-      <a class="button" href={client.url(`${path}/sweep.yaml`)} download>
-        sweep.yaml
-      </a>
+      {isServed &&
+        served.map(([words, file]) => (
+          <a key={file} class="button" href={client.url(`${path}/${file}`)} download={words === file}>
+            {words}
+          </a>
+        ))}
       <button type="button" onClick={exportVerdict}>
         verdict.json
       </button>
-      <a class="button" href={client.url(`${path}/trials.csv`)} download>
-        trials.csv
-      </a>
-      <a class="button" href={client.url(`${path}/curves.csv`)} download>
-        curves.csv
-      </a>
     </p>
   );
 }

@@ -351,6 +351,37 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     await page.close();
   });
 
+  test('a run on this machine that is over takes its server along: the page says so, and offers no file that nobody gives', async () => {
+    const store = new Store();
+    const live = await serve(store);
+    const grow = growStudy(store, study);
+    grow.to(15);
+    for (const { trial, attemptUID } of study.results) store.setModel(UID, trial, attemptUID);
+    const { page } = await openPage(browser, live.url, '?sweep=local/study');
+    await page.locator('.connection.live').waitFor();
+    live.drop();
+    await page.locator('.connection.reconnecting').waitFor();
+    assert.equal(await page.locator('.warnings').count(), 0, 'one that trains is only out of reach');
+    await page.locator('.connection.live').waitFor();
+    grow.recordAll();
+    await page.getByRole('link', { name: 'Download the model' }).waitFor();
+    await page.waitForFunction(() =>
+      performance.getEntriesByType('resource').some(({ name }) => /plot-.*js$/.test(name)),
+    );
+    await page.waitForLoadState('networkidle');
+    await live.close();
+    await page.getByText('The run has ended, and its page is served no more.').waitFor();
+    assert.match((await page.locator('.warnings').textContent()) ?? '', /bin\/cnn-sweep open runs\/study/);
+    assert.equal(await page.locator('.verdict a').count(), 0);
+    assert.equal((await taken(page, 'verdict.json')).name, 'study-verdict.json');
+    await page.getByRole('link', { name: 'Trials', exact: true }).click();
+    await page.getByLabel('Finding').selectOption('Overfit');
+    await page.getByText('5 trials match').waitFor();
+    await page.getByRole('link', { name: 'Heat map' }).click();
+    await page.locator('.chart svg').waitFor();
+    await page.close();
+  });
+
   test('what is stale says since when, and what a person should know stands above', async () => {
     const store = new Store();
     const live = await serve(store);
