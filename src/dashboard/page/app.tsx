@@ -34,7 +34,7 @@ export function App({ client, telemetry }: AppProps) {
     <Page.Provider value={page}>
       {whoami.isLoginNeeded ? (
         <Shell connection={null} theme={theme} whoami={whoami}>
-          <Login />
+          <Login hasEnded={whoami.hasLoginEnded} />
         </Shell>
       ) : address.sweep === null ? (
         <Sweeps theme={theme} whoami={whoami} />

@@ -1,4 +1,5 @@
 import type { Problem } from '../api.ts';
+import { openVariable, type Source } from './source.ts';
 
 /** What the API said instead of an answer, or why there was none (status 0). */
 export class ApiError extends Error {
@@ -22,13 +23,17 @@ export interface Client {
   get<Answer>(route: string, path: string, signal?: AbortSignal): Promise<Answer>;
   /** For links: where a path of the API lies, whatever the page's own address. */
   url(path: string): string;
+  /** The server does not know who asks: nobody has logged in, or the login has ended. */
+  readonly isLoginNeeded: Source<boolean>;
 }
 
 /** Everything stands relative to the page, so that a proxy may put it under a path of its own. */
 export function openClient(base: string, onLatency: LatencyListener = () => {}): Client {
   const url = (path: string) => new URL(`api/v1/${path}`, base).href;
+  const isLoginNeeded = openVariable<boolean>(false);
   return {
     url,
+    isLoginNeeded,
     async get(route, path, signal) {
       const begin = performance.now();
       const response = await fetch(url(path), {
@@ -41,6 +46,7 @@ export function openClient(base: string, onLatency: LatencyListener = () => {}):
         throw new ApiError(0, 'unreachable', 'the server is out of reach');
       });
       onLatency(route, performance.now() - begin, response.status);
+      if (response.status === 401) isLoginNeeded.set(true);
       if (!response.ok) throw await errorOf(response);
       return response.json();
     },
@@ -57,3 +63,8 @@ async function errorOf(response: Response): Promise<ApiError> {
 }
 
 export const sweepPath = (sweep: string) => `sweeps/${sweep.split('/').map(encodeURIComponent).join('/')}`;
+
+/** Why a stream was refused, which its own answer does not tell: whether a login is needed, the client then knows. */
+export function askWhy(client: Client): void {
+  client.get('whoami', 'whoami').catch(() => {});
+}

@@ -1,10 +1,13 @@
 import { useEffect, useState } from 'preact/hooks';
-import { ApiError, type Client } from './client.ts';
+import type { Client } from './client.ts';
+import { useSource } from './source.ts';
 
 export interface Whoami {
   /** Empty where nobody has to say. */
   readonly user: string;
   readonly isLoginNeeded: boolean;
+  /** It was good when the page was opened. */
+  readonly hasLoginEnded: boolean;
   readonly canLogOut: boolean;
   logOut(): void;
 }
@@ -23,22 +26,21 @@ const post = (path: string, body?: unknown) =>
 
 export function useWhoami(client: Client): Whoami {
   const [answer, setAnswer] = useState<Answer>({ mode: '', user: '' });
-  const [isLoginNeeded, setLoginNeeded] = useState(false);
+  const isLoginNeeded = useSource(client.isLoginNeeded);
   useEffect(() => {
-    client.get<Answer>('whoami', 'whoami').then(setAnswer, (error: unknown) => {
-      if (error instanceof ApiError && error.status === 401) setLoginNeeded(true);
-    });
+    client.get<Answer>('whoami', 'whoami').then(setAnswer, () => {});
   }, [client]);
   return {
     user: answer.mode === 'loopback' ? '' : answer.user,
     isLoginNeeded,
-    canLogOut: answer.mode === 'token' && answer.user !== '',
+    hasLoginEnded: isLoginNeeded && answer.user !== '',
+    canLogOut: answer.mode === 'token' && !isLoginNeeded,
     logOut: () => void post('logout').finally(() => location.reload()),
   };
 }
 
-/** Trades a token for a cookie that no script can read. */
-export function Login() {
+/** Trades a token for a cookie that no script can read; then the page is where it was. */
+export function Login({ hasEnded }: { readonly hasEnded: boolean }) {
   const [failure, setFailure] = useState('');
   const logIn = async (token: string) => {
     const response = await post('login', { token }).catch(() => undefined);
@@ -51,6 +53,7 @@ export function Login() {
     <main id="main">
       <h1 class="plain">Log in</h1>
       <section class="login">
+        {hasEnded && <p role="status">Your login has ended. With a new token you are back where you were.</p>}
         <form
           onSubmit={(event) => {
             event.preventDefault();

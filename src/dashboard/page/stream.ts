@@ -9,6 +9,8 @@ export interface StreamListener {
   snapshot(data: StreamData): void;
   delta(data: StreamData): void;
   connection(now: Connection): void;
+  /** The answer was no stream. The browser does not say why: a request may. */
+  refused(): void;
 }
 
 const FIRST_RETRY_MS = 1000;
@@ -29,6 +31,7 @@ export function openStream(url: string, listener: StreamListener): () => void {
     lostSince ??= Date.now();
     listener.connection({ status: 'reconnecting', since: lostSince });
     if (source?.readyState !== EventSource.CLOSED) return;
+    listener.refused();
     clearTimeout(timer);
     timer = setTimeout(open, retryMs * (0.75 + 0.5 * Math.random()));
     retryMs = Math.min(LAST_RETRY_MS, 2 * retryMs);

@@ -1,5 +1,5 @@
 import type { CurveView, StreamData, SweepDetail, TrialRow, VerdictView } from '../api.ts';
-import { ApiError, type Client, sweepPath } from './client.ts';
+import { ApiError, askWhy, type Client, sweepPath } from './client.ts';
 import { rankRows } from './ranks.ts';
 import { openVariable, type Source } from './source.ts';
 import { type Connection, openStream } from './stream.ts';
@@ -141,6 +141,7 @@ export function openSweepFeed(client: Client, sweep: string): SweepFeed {
       apply(data);
     },
     connection: (connection) => change({ connection }),
+    refused: () => askWhy(client),
   });
 
   return {

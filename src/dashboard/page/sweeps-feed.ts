@@ -1,5 +1,5 @@
 import type { StreamData, SweepSummary } from '../api.ts';
-import { ApiError, type Client } from './client.ts';
+import { ApiError, askWhy, type Client } from './client.ts';
 import { openVariable, type Source } from './source.ts';
 import { type Connection, openStream } from './stream.ts';
 
@@ -32,6 +32,7 @@ export function openSweepsFeed(client: Client): SweepsFeed {
     snapshot: ({ sweeps = [] }) => show(sweeps),
     delta: (data) => show(applyToList(view.get().sweeps ?? [], data)),
     connection: (connection) => change({ connection }),
+    refused: () => askWhy(client),
   });
   return {
     ...view,
