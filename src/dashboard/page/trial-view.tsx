@@ -1,5 +1,5 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
-import { formatCount, formatSeconds } from '../../report/format.ts';
+import { capitalised, formatCount, formatSeconds } from '../../report/format.ts';
 import { formatAccuracy, formatLoss } from '../../sweep/figures.ts';
 import { percent, points } from '../../sweep/finding.ts';
 import type { TrialDetail, TrialRow } from '../api.ts';
@@ -11,6 +11,7 @@ import { curvesChart } from './curves.ts';
 import { Link } from './link.tsx';
 import type { SweepPageData } from './sweep-data.ts';
 import { glyphOf, statusOf, statusWords } from './trial-words.ts';
+import { describeNetwork } from './words.ts';
 
 /** One trial: its curve, the numbers of its finding, its attempts, its log, its model. */
 export function TrialView({ data }: { readonly data: SweepPageData }) {
@@ -77,6 +78,7 @@ export function TrialView({ data }: { readonly data: SweepPageData }) {
             <span class="won">{state.verdict.isFinal ? 'winner' : 'best so far'}</span>
           )}
         </h2>
+        <p class="lead small soft">{capitalised(describeNetwork(row))}.</p>
         <p class="lead small">
           <span class={`glyph ${statusOf(row)}`} aria-hidden="true">
             {glyphOf(row)}

@@ -37,8 +37,8 @@ function Figures({ state: { verdict } }: { readonly state: SweepState }) {
       formatAccuracy(verdict?.test?.accuracy),
       verdict?.test ? `loss ${formatLoss(verdict.test.loss)}` : 'sealed',
     ],
-    ['Gap', points(best.gap), 'training − validation'],
-    ['Rise', percent(best.rise), 'above its minimum'],
+    ['Gap', points(best.gap), 'training − validation accuracy'],
+    ['Rise', percent(best.rise), 'of the loss above its minimum'],
     ['Parameters', formatCount(best.parameterCount), ''],
   ];
   return (
@@ -110,9 +110,15 @@ function TakeAway({ state, isServed }: { readonly state: SweepState; readonly is
   return (
     <p class="exports">
       {best && verdict.hasModel && isServed && (
-        <a class="button strong" href={client.url(`${path}/trials/${best.trial}/model`)} download>
-          Download the model
-        </a>
+        <>
+          <a class="button strong" href={client.url(`${path}/trials/${best.trial}/model`)} download>
+            Download the model
+          </a>
+          <span class="hint">
+            A zip for TensorFlow.js: model.json, weights.bin
+            {detail.namespace === 'local' && verdict.isFinal && `; on this machine also in model/ of the run folder`}.
+          </span>
+        </>
       )}
       {best && !verdict.hasModel && verdict.isFinal && (
         <span class="hint">The weights of this network were not kept.</span>

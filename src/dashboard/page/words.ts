@@ -41,6 +41,7 @@ function explainBest(best: Best, verdict: VerdictView, state: SweepState): Expla
       `${formatAccuracy(best.validationAccuracy)}: ${whyBest(best, verdict)}.`,
     notes: [
       ...unfinishedNotes(state),
+      ...networkNotes(state.rows.get(best.trial)),
       overfittingNote(best, detail),
       ...(best.finding === 'StillImproving' ? ['It is still improving: more epochs may help.'] : []),
       certaintyNote(best, verdict, state.rows),
@@ -69,6 +70,28 @@ function unfinishedNotes({ detail, verdict }: SweepState): string[] {
   return [`Not finished: ${ended} of ${all} have ended, so this may change.`];
 }
 
+function networkNotes(row: TrialRow | undefined): string[] {
+  return row ? [`${row.network} is ${describeNetwork(row)}.`] : [];
+}
+
+const POOLING_WORDS: Readonly<Record<string, string>> = {
+  max: '2×2 max pooling',
+  avg: '2×2 average pooling',
+};
+
+/** What the short name of a network stands for. */
+export function describeNetwork({ hyperparameters }: Pick<TrialRow, 'hyperparameters'>): string {
+  const { widths, activation, pooling, depth } = hyperparameters;
+  const channels = `${list(widths.map(String))} channels`;
+  const convolutions = depth * widths.length > 1 ? '5×5 convolutions' : 'one 5×5 convolution';
+  return [
+    `${convolutions} with ${channels}${depth > 1 ? `, ${depth} of each` : ''}`,
+    activation === 'none' ? 'no activation (linear)' : activation,
+    POOLING_WORDS[pooling] ?? 'no pooling',
+    'then one dense layer',
+  ].join(', ');
+}
+
 function failedNotes({ trials: { failed } }: SweepDetail): string[] {
   return failed > 0 ? [`${plural(failed, 'trial')} failed and could not be compared.`] : [];
 }
@@ -93,9 +116,15 @@ function certaintyNote(best: Best, { withinOneStandardErrorTrials }: VerdictView
   if (close.length === 0) {
     return `How sure: no other eligible network comes within one standard error of the lowest loss. ${CAVEAT}`;
   }
-  const names = close.length <= 3 ? close.map((trial) => nameOf(rows, trial)) : [];
-  const who = names.length > 0 ? ` (${list(names)})` : '';
-  return `How sure: ${plural(close.length, 'other eligible network')}${who} ${close.length === 1 ? 'stands' : 'stand'} within one standard error of the lowest loss, so the data cannot tell them apart. ${CAVEAT}`;
+  const names = close.length <= 3 ? close.map((trial) => `${nameOf(rows, trial)}${ahead(best, rows.get(trial))}`) : [];
+  const who = names.length > 0 ? `, ${list(names)},` : '';
+  return `How sure: ${plural(close.length, 'other eligible network')}${who} ${close.length === 1 ? 'stands' : 'stand'} within one standard error of the lowest loss: by loss nobody can tell ${close.length === 1 ? 'it' : 'them'} from the best. ${CAVEAT}`;
+}
+
+/** What is equal by loss need not be so by accuracy; who reads should know. */
+function ahead(best: Best, row: TrialRow | undefined): string {
+  const by = (row?.validationAccuracy ?? 0) - best.validationAccuracy;
+  return by >= 0.005 ? ` (whose accuracy is ${points(by)} higher)` : '';
 }
 
 function testNotes({ validationLoss }: Best, { test, isFinal }: VerdictView): string[] {

@@ -23,7 +23,13 @@ import { applyToList } from '../../../src/dashboard/page/sweeps-feed.ts';
 import { columnsOf, compareBy, trialsSheet } from '../../../src/dashboard/page/table-columns.ts';
 import { timelineBars, timelineTable } from '../../../src/dashboard/page/timeline.ts';
 import { statusWords } from '../../../src/dashboard/page/trial-words.ts';
-import { describeProgress, explainAlternative, explainVerdict, formatAge } from '../../../src/dashboard/page/words.ts';
+import {
+  describeNetwork,
+  describeProgress,
+  explainAlternative,
+  explainVerdict,
+  formatAge,
+} from '../../../src/dashboard/page/words.ts';
 import { local, makeApp, makeStore } from '../builders.ts';
 import { growStudy, readStudy, tellStudy } from './study.ts';
 
@@ -182,6 +188,35 @@ test('the verdict in words: which, why, how sure, at what price', () => {
     /lower, accuracy .* higher, 37 times the parameters/,
   );
   assert.match(prices?.find(({ rule }) => rule.startsWith('Last epoch'))?.rule ?? '', /the rule of this sweep/);
+});
+
+test('what the short name of a network stands for', () => {
+  const words = (trial: number) => describeNetwork(ended.rows.get(trial) as TrialRow);
+  assert.equal(words(2), '5×5 convolutions with 12 and 32 channels, relu, 2×2 max pooling, then one dense layer');
+  assert.equal(
+    words(8),
+    '5×5 convolutions with 12 and 32 channels, 2 of each, no activation (linear), no pooling, then one dense layer',
+  );
+  assert.equal(words(9), 'one 5×5 convolution with 12 channels, relu, no pooling, then one dense layer');
+  assert.ok(explainVerdict(ended).notes.includes(`(12,32) relu max is ${words(2)}.`));
+});
+
+test('equal by loss is not equal: who is as good as the best is named, with the accuracy that it has more', () => {
+  const { verdict } = ended;
+  const best = ended.rows.get(2) as TrialRow;
+  assert.ok(verdict?.best);
+  const close = (validationAccuracy: number) =>
+    explainVerdict({
+      ...ended,
+      verdict: { ...verdict, withinOneStandardErrorTrials: [2, 3] },
+      rows: new Map([...ended.rows, [3, { ...best, network: 'the other', validationAccuracy }]]),
+    }).notes.find((note) => note.startsWith('How sure'));
+  const accuracy = verdict.best.validationAccuracy;
+  assert.match(
+    close(accuracy + 0.046) ?? '',
+    /1 other eligible network, the other \(whose accuracy is 4\.6 points higher\), stands within.*by loss nobody can tell it from the best/,
+  );
+  assert.match(close(accuracy - 0.1) ?? '', /1 other eligible network, the other, stands within/);
 });
 
 test('while it runs the verdict is so far, and says how many have ended', async () => {

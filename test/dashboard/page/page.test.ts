@@ -83,6 +83,24 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     await page.close();
   });
 
+  test('no name, state or price of the landing view is cut off or beyond the edge, however wide the screen', async () => {
+    const { page } = await open('?sweep=local/study');
+    for (const width of [360, 700, 1280, 1920]) {
+      await page.setViewportSize({ width, height: 900 });
+      const cut = await page.locator('.top li span, table.words :is(th, td)').evaluateAll((elements) =>
+        elements
+          .filter(
+            (element) =>
+              element.scrollWidth > element.clientWidth + 1 && getComputedStyle(element).display !== 'inline',
+          )
+          .concat(elements.filter((element) => element.getBoundingClientRect().right > innerWidth))
+          .map(({ textContent }) => textContent),
+      );
+      assert.deepEqual(cut, [], `${width} pixels`);
+    }
+    await page.close();
+  });
+
   test('the canvas shows lines: another figure and another trial look otherwise', async () => {
     const { page } = await open('?sweep=local/study');
     await drawn(page, '?sweep=local/study');
@@ -235,6 +253,10 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     const model = await taken(page, 'Download the model');
     assert.equal(model.bytes.toString(), 'weights of trial 2');
     assert.match(model.name, /\.zip$/);
+    assert.match(
+      (await page.locator('.verdict .exports').textContent()) ?? '',
+      /model\.json, weights\.bin; on this machine also in model\/ of the run folder/,
+    );
     await page.getByText('One curve is incomplete').waitFor();
     await page.getByRole('button', { name: '(24,64) relu max' }).click();
     await page.getByRole('link', { name: 'Trials', exact: true }).click();
