@@ -6,6 +6,7 @@ import type { RunEvent } from '../local/engine.ts';
 import { FILES } from '../local/folder.ts';
 import { thisMachine } from '../local/machine.ts';
 import { exists } from '../shared/durable.ts';
+import { realTimers, type Timers } from '../shared/timers.ts';
 import type { Sweep } from '../sweep/schema.ts';
 import type { Trial } from '../sweep/trial.ts';
 import { addressOf, isPageBuilt, keptModels, modelsOf, openLocalPage } from './local-page.ts';
@@ -26,6 +27,7 @@ export interface RunPage {
   readonly url: string;
   show(event: RunEvent): void;
   end(end: LocalEnd): Promise<void>;
+  /** Never fails: how the run ended is what counts. */
   close(): Promise<void>;
 }
 
@@ -38,12 +40,26 @@ export async function openRunPage(sweep: Sweep, options: RunPageOptions): Promis
     note('note: no page while it trains: `npm run page` builds it');
     return undefined;
   }
-  const store = new Store();
+  /** A mistake in what is shown must not reach who trains. */
+  function guarded(show: () => void): void {
+    try {
+      show();
+    } catch (error) {
+      note(`page: ${wordsOf(error)}`);
+    }
+  }
+
+  const timers: Timers = {
+    now: realTimers.now,
+    after: (ms, callback) => realTimers.after(ms, () => guarded(callback)),
+  };
+  const store = new Store({ timers });
   const machine = describeMachine({ machine: thisMachine(), versions });
   const isOld = await exists(join(folder, FILES.journal));
   const { measurements: earlier } = isOld ? await readRunFolder(folder) : { measurements: [] };
-  const page = await openLocalPage(store, { port, models: modelsOf(folder), machine, note });
+  // Before there is a server: whatever is wrong here leaves none behind.
   const run = openLocalRun(store, { sweep, trials, parallelism, backend, earlier });
+  const page = await openLocalPage(store, { port, models: modelsOf(folder), machine, note, timers });
   let shown = new Map<number, string>();
 
   /** A record may free the weights of others. */
@@ -54,19 +70,10 @@ export async function openRunPage(sweep: Sweep, options: RunPageOptions): Promis
     shown = kept;
   }
 
-  /** A mistake in what is shown must not reach who trains. */
-  function guarded(show: () => void): void {
-    try {
-      show();
-    } catch (error) {
-      note(`page: ${error instanceof Error ? error.message : error}`);
-    }
-  }
-
   let looking = Promise.resolve();
   /** One after the other: of two the later must be the last to speak. */
   function lookAgain(): Promise<void> {
-    looking = looking.then(lookForModels).catch((error: unknown) => note(`page: ${error}`));
+    looking = looking.then(lookForModels).catch((error: unknown) => note(`page: ${wordsOf(error)}`));
     return looking;
   }
 
@@ -80,6 +87,10 @@ export async function openRunPage(sweep: Sweep, options: RunPageOptions): Promis
       await lookAgain();
       guarded(() => run.end(end));
     },
-    close: page.close,
+    close: () => page.close().catch((error: unknown) => note(`page: not closed: ${wordsOf(error)}`)),
   };
+}
+
+function wordsOf(error: unknown): string {
+  return error instanceof Error ? error.message : `${error}`;
 }
