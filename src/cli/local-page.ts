@@ -10,6 +10,7 @@ import { FILES } from '../local/folder.ts';
 import { codeOf, exists } from '../shared/durable.ts';
 import { openLog } from '../shared/log.ts';
 import { ROOT } from '../shared/package.ts';
+import type { Timers } from '../shared/timers.ts';
 import { InvalidConfigError } from '../sweep/errors.ts';
 
 /** Where the page is looked for first: what the dashboard's Pod uses, too. */
@@ -23,6 +24,7 @@ export interface LocalPageOptions {
   readonly models: Models;
   readonly machine: string;
   readonly note: (line: string) => void;
+  readonly timers?: Timers;
 }
 
 /** The dashboard's page on this machine. */
@@ -46,7 +48,7 @@ export function isPageBuilt(): Promise<boolean> {
  * @throws InvalidConfigError if the port that was asked for is taken
  */
 export async function openLocalPage(store: Store, options: LocalPageOptions): Promise<LocalPage> {
-  const { port, models, machine, note } = options;
+  const { port, models, machine, note, timers } = options;
   const app = await buildApp({
     store,
     models,
@@ -58,6 +60,7 @@ export async function openLocalPage(store: Store, options: LocalPageOptions): Pr
     collect: {},
     reportAssets: readReportAssets,
     pageFolder: PAGE_FOLDER,
+    ...(timers && { timers }),
   });
   const listen = (number: number) => app.listen({ host: LOOPBACK, port: number });
   try {
