@@ -6,6 +6,8 @@ import { parametersTable } from '../../report/charts/tables.ts';
 import { CELL_FIGURES, type CellFigure } from './address.ts';
 import { usePage } from './context.ts';
 import { CELL_WORDS, heatMapAxes, heatMapChart, heatMapKey, heatMapTable } from './heat-map.ts';
+import { Link } from './link.tsx';
+import { NotBegun } from './not-begun.tsx';
 import { PlotFigure } from './plot-figure.tsx';
 import { reportDataOf } from './report-data.ts';
 import { scoreGapChart, scoreGapTable } from './score-gap.ts';
@@ -207,8 +209,14 @@ export function TimelineView({ data }: ViewProps) {
       <h2 id="timeline-title">Timeline</h2>
       {bars.length === 0 ? (
         <p class="empty">
-          No trial has a known beginning.{' '}
-          {state.detail.trials.waiting > 0 ? 'Bars appear when the first one starts.' : ''}
+          {rows.some(({ epochsDone }) => epochsDone > 0) ? (
+            <>
+              When these trials ran was not written down. How long each took is in the{' '}
+              <Link to={{ view: 'trials', sort: '-seconds' }}>table of trials</Link>.
+            </>
+          ) : (
+            'No trial has begun yet: bars appear when the first one starts.'
+          )}
         </p>
       ) : (
         <PlotFigure
@@ -224,6 +232,7 @@ export function TimelineView({ data }: ViewProps) {
           height={140}
         />
       )}
+      <NotBegun rows={rows} />
     </section>
   );
 }

@@ -18,6 +18,9 @@ export interface Bar {
   readonly rank: number;
 }
 
+/** A slot is given to the next trial before the record of the last one is told; clocks of a cluster know whole seconds only. */
+const HANDOVER_MS = 2000;
+
 /** Beyond these the earliest are left out; a picture of more shows nothing. */
 export const MAX_BARS = 2000;
 
@@ -36,7 +39,7 @@ export function timelineBars(rows: readonly TrialRow[], data: ReportData, nowMs:
   return begun.map(({ row, from, to }): Bar => {
     const node = row.node ?? 'this machine';
     const ends = free.get(node) ?? [];
-    const found = ends.findIndex((end) => end <= from);
+    const found = ends.findIndex((end) => end <= from + HANDOVER_MS);
     const slot = found < 0 ? ends.length : found;
     ends[slot] = to;
     free.set(node, ends);
@@ -91,7 +94,7 @@ export function timelineChart(
         plot.barX(bars, {
           ...place,
           fill: colourOf,
-          fillOpacity: (bar: Bar) => (bar.row.phase === 'Failed' || bar.row.phase === 'Stopped' ? 0.15 : 0.55),
+          fillOpacity: (bar: Bar) => (['Failed', 'Stopped', 'Retrying'].includes(bar.row.phase) ? 0.15 : 0.55),
           stroke: colourOf,
           insetLeft: 0.5,
           insetRight: 0.5,

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { after, before, describe, test } from 'node:test';
 import type { Browser } from 'playwright-core';
 import { launchBrowser, skipWithoutBrowser } from '../../browser.ts';
+import { makeInput } from '../builders.ts';
 import { openPage, VIEWS } from './opened.ts';
 import { type BuiltPage, buildPage, type Served, servePage } from './served.ts';
 import { growStudy, readStudy, tellStudy } from './study.ts';
@@ -25,6 +26,7 @@ describe('the page is accessible, says axe-core', { skip: skipWithoutBrowser }, 
     [browser, built] = await Promise.all([launchBrowser(), buildPage()]);
     served = await servePage(built.folder);
     tellStudy(served.store, readStudy());
+    served.store.putSweep(makeInput({ sweep: readStudy().sweep, name: 'waiting', uid: 'waiting' }));
     growStudy(served.store, readStudy(), { name: 'growing', uid: 'e8b07a0c-0000-4000-8000-00000000000a' }).to(4);
   });
   after(async () => {
@@ -55,6 +57,7 @@ describe('the page is accessible, says axe-core', { skip: skipWithoutBrowser }, 
   const views = {
     ...VIEWS,
     'a growing sweep': { query: '?sweep=local/growing', drawn: '.curve-chart canvas' },
+    'a sweep that has not begun': { query: '?sweep=local/waiting&view=timeline', drawn: '.waiting' },
     'a sweep that is not there': { query: '?sweep=local/nothing', drawn: '.empty' },
   };
   for (const [sentence, { query, drawn }] of Object.entries(views))

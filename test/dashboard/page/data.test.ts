@@ -358,6 +358,23 @@ test('the timeline gives each node its lane, and another one to what overlaps', 
   assert.equal(timelineTable(bars).rows.length, 10);
 });
 
+test('a slot that is handed on a moment before the record of the last trial stays one lane', () => {
+  const at = (ms: number) => new Date(1e12 + ms).toISOString();
+  const row = { ...(ended.rows.get(0) as TrialRow), node: null };
+  const lanes = (overlapMs: number) =>
+    new Set(
+      timelineBars(
+        [
+          { ...row, trial: 0, startedAt: at(0), endedAt: at(60_000) },
+          { ...row, trial: 1, startedAt: at(60_000 - overlapMs), endedAt: at(90_000) },
+        ],
+        report,
+        0,
+      ).map(({ lane }) => lane),
+    ).size;
+  assert.deepEqual([lanes(300), lanes(10_000)], [1, 2]);
+});
+
 test('the table sorts what is absent last, either way', () => {
   const columns = columnsOf(ended.detail);
   const rows = [...ended.rows.values(), { ...(ended.rows.get(0) as TrialRow), trial: 99, gap: null }];

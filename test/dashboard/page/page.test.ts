@@ -7,7 +7,7 @@ import type { Browser, Page } from 'playwright-core';
 import { cleanPayload } from '../../../src/dashboard/faro-payload.ts';
 import { Store } from '../../../src/dashboard/store.ts';
 import { launchBrowser, skipWithoutBrowser } from '../../browser.ts';
-import { tell, UID } from '../builders.ts';
+import { makeInput, tell, UID } from '../builders.ts';
 import { openPage, VIEWS } from './opened.ts';
 import { PAYLOADS } from './payloads.ts';
 import { type BuiltPage, buildPage, type Served, servePage } from './served.ts';
@@ -401,6 +401,29 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     await page.getByText('5 trials match').waitFor();
     await page.getByRole('link', { name: 'Heat map' }).click();
     await page.locator('.chart svg').waitFor();
+    await page.close();
+  });
+
+  test('the timeline names who does not run yet, and what for: what holds up first; a folder without times leads on', async () => {
+    const store = new Store();
+    const live = await serve(store);
+    store.putSweep(makeInput({ sweep: study.sweep, phase: 'Running' }));
+    const { page } = await openPage(browser, live.url, '?sweep=local/study&view=timeline');
+    await page.getByText('No trial has begun yet').waitFor();
+    await page.getByText('10 trials not running yet').waitFor();
+    store.setTrial(UID, 7, { phase: 'Pending', attempt: 1, reason: 'Unschedulable: 0/3 nodes have a GPU' });
+    store.setTrial(UID, 2, { phase: 'Running', attempt: 1, startedAt: new Date().toISOString() });
+    await page.locator('.chart svg').waitFor();
+    await page.getByText('9 trials not running yet').waitFor();
+    const first = page.locator('.waiting tbody tr').first();
+    assert.match((await first.textContent()) ?? '', /linear avg.*Pending.*0\/3 nodes have a GPU/);
+    assert.match((await page.locator('.waiting tbody tr').nth(1).textContent()) ?? '', /Waiting.*its turn/);
+    const told = await serve();
+    tell(told.store, study);
+    await page.goto(`${told.url}?sweep=local/study&view=timeline`);
+    await page.getByText('was not written down').waitFor();
+    await page.getByRole('link', { name: 'table of trials' }).click();
+    await page.locator('[aria-sort=descending]', { hasText: 'Time' }).waitFor();
     await page.close();
   });
 
