@@ -246,7 +246,7 @@ export function CurveControls({ running = false }: { readonly running?: boolean 
         {running && address.quantity === 'loss' && (
           <span class="item">
             <span class="dotted" />
-            during training
+            running training loss
           </span>
         )}
         <span class="item">

@@ -162,7 +162,7 @@ function linesOf(
         : curve.epochs.map((epoch) => (x === 'images' ? epoch * detail.trainingExamples : epoch)),
     training: smooth ? medianOfThree(training) : training,
     validation: smooth ? medianOfThree(validation) : validation,
-    ...(running && trial === selected && { running: curve.runningTrainLoss }),
+    ...(running && quantity === 'loss' && trial === selected && { running: curve.runningTrainLoss }),
   };
   return lines;
 }
@@ -196,13 +196,17 @@ function marksOf(lines: CurveLines, { rows }: CurvesInput): CurveMark[] {
   const { keptEpoch, turningEpoch } = row;
   const lowestSoFar = turningEpoch !== null && turningEpoch === lines.epochs.at(-1);
   const same = keptEpoch !== null && keptEpoch === turningEpoch;
+  // The epoch that would be kept if training ended here.
+  const isRunning = row.phase === 'Running';
+  const kept = isRunning ? 'kept so far' : 'kept';
+  const sameWords = lowestSoFar ? (isRunning ? 'lowest so far' : 'kept, lowest so far') : `${kept} = t*`;
   const at = (epoch: number | null, text: string, isKept: boolean): CurveMark[] => {
     const place = epoch === null ? -1 : lines.epochs.indexOf(epoch);
     const x = lines.x[place];
     return x === undefined ? [] : [{ x, text: `${text}, epoch ${epoch}`, isKept, y: lines.validation[place] ?? null }];
   };
   return [
-    ...at(keptEpoch, same ? (lowestSoFar ? 'kept, lowest so far' : 'kept = t*') : 'kept', true),
+    ...at(keptEpoch, same ? sameWords : kept, true),
     ...(same ? [] : at(turningEpoch, lowestSoFar ? 'lowest so far' : 'turning point t*', false)),
   ];
 }
@@ -221,7 +225,9 @@ function xDomainOf(lines: readonly CurveLines[], { detail, x }: CurvesInput): Do
 function domainOf(lines: readonly CurveLines[], x: Domain, { rows, quantity, detail }: CurvesInput): Domain {
   const steady = lines.filter(({ trial }) => rows.get(trial)?.finding !== 'Diverged');
   const shown = (steady.length > 0 ? steady : lines).map((line) => ({
-    training: line.isStrong ? valuesWithin(line.x, line.training, x) : [],
+    training: line.isStrong
+      ? [line.training, line.running ?? []].flatMap((values) => valuesWithin(line.x, values, x))
+      : [],
     validation: valuesWithin(line.x, line.validation, x),
   }));
   const values = ascending(shown.flatMap(({ training, validation }) => [...training, ...validation]));

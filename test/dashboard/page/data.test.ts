@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { SweepDetail, TrialRow, VerdictView } from '../../../src/dashboard/api.ts';
+import type { CurveView, SweepDetail, TrialRow, VerdictView } from '../../../src/dashboard/api.ts';
 import { HOME } from '../../../src/dashboard/page/address.ts';
 import { dimensionsOf, isBrushed } from '../../../src/dashboard/page/brush.ts';
 import { toCsv } from '../../../src/dashboard/page/csv.ts';
@@ -115,6 +115,39 @@ test('the overlay draws ten trials of the study, marks t* and the kept epoch, an
   assert.equal(curvesTable(chart, 'loss').rows.length, 150);
   assert.deepEqual(curvesSheet(chart, 'loss').rows[0]?.slice(0, 4), ['2', '(12,32) relu max', '1', '1']);
 });
+
+test('of one trial the running loss is drawn too, within the frame, and never as an accuracy', () => {
+  const curve = ended.curves.get(2);
+  assert.ok(curve);
+  const curves = new Map([[2, { ...curve, runningTrainLoss: curve.runningTrainLoss.map((_, at) => 1.4 - at / 20) }]]);
+  const one = (quantity: 'loss' | 'accuracy') => chartOf({ curves, order: [2], running: true, quantity });
+  assert.equal(one('loss').lines[0]?.running?.[0], 1.4);
+  assert.ok(one('loss').y[1] > 1.4 && chartOf({ curves, order: [2] }).y[1] < 1.4);
+  assert.equal(one('accuracy').lines[0]?.running, undefined);
+});
+
+test('what is marked on a curve that still grows is so only so far', () => {
+  const marksAt = (epochs: number) => {
+    const row = ended.rows.get(2) as TrialRow;
+    const turningEpoch = Math.min(7, epochs);
+    const running = { ...row, phase: 'Running', epochsDone: epochs, keptEpoch: epochs, turningEpoch } as const;
+    return chartOf({ rows: new Map([...ended.rows, [2, running]]), curves: firstEpochs(epochs) }).marks.map(
+      ({ text }) => text,
+    );
+  };
+  assert.deepEqual(marksAt(5), ['lowest so far, epoch 5']);
+  assert.deepEqual(marksAt(9), ['kept so far, epoch 9', 'turning point t*, epoch 7']);
+});
+
+function firstEpochs(count: number): SweepState['curves'] {
+  return new Map([...ended.curves].map(([trial, curve]) => [trial, partOf(curve, 0, count)]));
+}
+
+/** Each column from one epoch to another. */
+function partOf(curve: CurveView, from: number, to: number): CurveView {
+  const part = (value: unknown) => (Array.isArray(value) ? value.slice(from, to) : value);
+  return Object.fromEntries(Object.entries(curve).map(([key, value]) => [key, part(value)])) as CurveView;
+}
 
 test('over images and over time the same points stand elsewhere', () => {
   const images = chartOf({ x: 'images' });
@@ -251,20 +284,15 @@ test('nothing eligible: the least overfit and what to try', async () => {
 test('new epochs join a curve; a hole asks for the whole, another attempt begins anew', () => {
   const whole = ended.curves.get(2);
   assert.ok(whole);
-  const part = (from: number, to: number) => ({
-    ...whole,
-    ...Object.fromEntries(
-      Object.entries(whole).map(([key, value]) => [key, Array.isArray(value) ? value.slice(from, to) : value]),
-    ),
-  });
+  const part = (from: number, to: number) => partOf(whole, from, to);
   const points = (from: number, to: number, attemptUID = whole.attemptUID) => ({
     trial: 2,
     attemptUID,
-    points: part(from, to) as typeof whole,
+    points: part(from, to),
   });
-  assert.deepEqual(joinCurve(part(0, 6) as typeof whole, points(6, 15)), whole);
-  assert.deepEqual(joinCurve(part(0, 9) as typeof whole, points(6, 15)), whole);
-  assert.equal(joinCurve(part(0, 5) as typeof whole, points(6, 15)), undefined);
+  assert.deepEqual(joinCurve(part(0, 6), points(6, 15)), whole);
+  assert.deepEqual(joinCurve(part(0, 9), points(6, 15)), whole);
+  assert.equal(joinCurve(part(0, 5), points(6, 15)), undefined);
   assert.deepEqual(joinCurve(whole, points(0, 2, 'another'))?.epochs, [1, 2]);
   assert.equal(joinCurve(undefined, points(3, 5)), undefined);
   const { state, wanted } = applyStream({ ...ended, curves: new Map() }, { topic, curves: [points(3, 5)] });
