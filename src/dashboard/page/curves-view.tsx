@@ -62,8 +62,9 @@ function Incomplete({ data: { rows } }: { readonly data: SweepPageData }) {
 }
 
 /** The next step, where there is nothing to see. */
-function NoCurves({ data: { state } }: { readonly data: SweepPageData }) {
+function NoCurves({ data: { state, areCurvesRead } }: { readonly data: SweepPageData }) {
   const { detail } = state;
+  if (!areCurvesRead) return <div class="reading" />;
   const waits =
     detail.trials.running > 0
       ? 'The first point appears when a trial has trained its first epoch.'

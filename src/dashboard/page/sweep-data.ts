@@ -20,6 +20,8 @@ export interface SweepPageData {
   readonly places: ReadonlyMap<number, number>;
   readonly selected: number | null;
   readonly dimensions: readonly Dimension[];
+  /** No curve means that there is none. */
+  readonly areCurvesRead: boolean;
   /** Whether files can be had of the server. */
   readonly isServed: boolean;
 }
@@ -49,6 +51,7 @@ export function sweepDataOf(
     places: new Map(order.map((index, rank) => [index, given.get(index) ?? rank])),
     selected: trial ?? state.verdict?.best?.trial ?? state.verdict?.leastOverfit ?? order[0] ?? null,
     dimensions,
+    areCurvesRead: true,
     isServed: true,
   };
 }

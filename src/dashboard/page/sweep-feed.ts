@@ -10,6 +10,8 @@ export interface SweepView {
   readonly state: SweepState | null;
   /** Every trial's row was read; else the first ones by loss. */
   readonly isWhole: boolean;
+  /** The curves that there are have been read once. */
+  readonly areCurvesRead: boolean;
   readonly connection: Connection;
   /** Why there is nothing, or nothing newer. */
   readonly error: ApiError | null;
@@ -39,6 +41,7 @@ export function openSweepFeed(client: Client, sweep: string): SweepFeed {
   const view = openVariable<SweepView>({
     state: null,
     isWhole: false,
+    areCurvesRead: false,
     connection: { status: 'connecting' },
     error: null,
     readAt: Date.now(),
@@ -109,6 +112,7 @@ export function openSweepFeed(client: Client, sweep: string): SweepFeed {
     change({ state, isWhole: merged.size >= detail.trials.total, error: null, readAt: Date.now() });
     const order = rankRows(merged.values(), verdict).filter((trial) => (merged.get(trial)?.epochsDone ?? 0) > 0);
     await readCurves([...new Set([...order.slice(0, MAX_CURVES), ...state.curves.keys()])].slice(0, 2 * MAX_CURVES));
+    change({ areCurvesRead: true });
     for (const data of meanwhile) apply(data);
     meanwhile = [];
   }

@@ -86,14 +86,17 @@ function lackingCurve({ selected, state }: SweepPageData): number | null {
   return (state.rows.get(selected)?.epochsDone ?? 0) > 0 ? selected : null;
 }
 
-function useSweepData({ state, isWhole, connection }: SweepView, { brush, trial }: Address): SweepPageData | undefined {
+function useSweepData(
+  { state, isWhole, areCurvesRead, connection }: SweepView,
+  { brush, trial }: Address,
+): SweepPageData | undefined {
   const hues = useRef<ReadonlyMap<number, number>>(new Map());
   const data = useMemo(
     () => (state ? sweepDataOf(state, isWhole, { brush, trial }, hues.current) : undefined),
     [state, isWhole, brush, trial],
   );
   if (data) hues.current = data.hues;
-  return data && { ...data, isServed: isServed(data.state.detail, connection) };
+  return data && { ...data, areCurvesRead, isServed: isServed(data.state.detail, connection) };
 }
 
 type LaterViews = typeof import('./later-views.ts');

@@ -101,6 +101,24 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     await page.close();
   });
 
+  test('while curves are on their way nobody says that there is none, and what stands below hardly moves', async () => {
+    let answer = () => {};
+    const held = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    const { page } = await open('?sweep=local/study', {
+      prepare: (tab: Page) => tab.route('**/curves?*', (route) => held.then(() => route.continue())),
+    });
+    await page.locator('.top').waitFor();
+    assert.equal(await page.getByText('No curve yet').count(), 0);
+    const before = await page.locator('.top').boundingBox();
+    answer();
+    await page.locator('.curve-chart canvas').waitFor();
+    const after = await page.locator('.top').boundingBox();
+    assert.ok(before && after && Math.abs(before.y - after.y) < 40, `${before?.y} ${after?.y}`);
+    await page.close();
+  });
+
   test('the canvas shows lines: another figure and another trial look otherwise', async () => {
     const { page } = await open('?sweep=local/study');
     await drawn(page, '?sweep=local/study');
