@@ -10,11 +10,11 @@ import { Login, useWhoami, type Whoami } from './login.tsx';
 import { useSource } from './source.ts';
 import type { Connection } from './stream.ts';
 import { openSweepFeed } from './sweep-feed.ts';
-import { formatTime, SweepPage } from './sweep-page.tsx';
+import { SweepPage } from './sweep-page.tsx';
 import { openSweepsFeed } from './sweeps-feed.ts';
 import { SweepsView } from './sweeps-view.tsx';
 import { ThemeSwitch, useTheme } from './theme.tsx';
-import { describeProgress, explainVerdict } from './words.ts';
+import { describeProgress, explainVerdict, formatTime } from './words.ts';
 
 export interface AppProps {
   readonly client: Client;

@@ -9,7 +9,7 @@ import type { Ref } from './measure.ts';
 import { isServed, type SweepPageData, sweepDataOf } from './sweep-data.ts';
 import type { SweepFeed, SweepView } from './sweep-feed.ts';
 import { ProgressBar } from './sweeps-view.tsx';
-import { countEnded, describeProgress, explainVerdict, longestHeadline } from './words.ts';
+import { countEnded, describeProgress, explainVerdict, formatTime, longestHeadline } from './words.ts';
 
 const TABS: readonly (readonly [View, string])[] = [
   ['curves', 'Curves'],
@@ -203,10 +203,6 @@ function Notes({
       ))}
     </ul>
   );
-}
-
-export function formatTime(time: string | number): string {
-  return new Date(time).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'medium' });
 }
 
 /** Says on every view that brushes hide a part. */

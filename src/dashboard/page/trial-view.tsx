@@ -11,7 +11,7 @@ import { curvesChart } from './curves.ts';
 import { Link } from './link.tsx';
 import type { SweepPageData } from './sweep-data.ts';
 import { glyphOf, statusOf, statusWords } from './trial-words.ts';
-import { describeNetwork } from './words.ts';
+import { describeNetwork, formatTime } from './words.ts';
 
 /** One trial: its curve, the numbers of its finding, its attempts, its log, its model. */
 export function TrialView({ data }: { readonly data: SweepPageData }) {
@@ -208,6 +208,8 @@ function runOf(row: TrialRow): Fact[] {
     ...(row.node === null ? [] : ([['Node', row.node]] as const)),
     ['Time', `${formatSeconds(row.seconds)}${speed}`],
     ['Epochs', `${row.epochsDone} of ${row.epochsPlanned}`],
+    ...(row.startedAt === null ? [] : ([['Began', formatTime(row.startedAt)]] as const)),
+    ...(row.endedAt === null ? [] : ([['Recorded', formatTime(row.endedAt)]] as const)),
   ];
 }
 

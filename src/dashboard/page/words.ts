@@ -256,6 +256,11 @@ export function describeProgress(sweep: Pick<SweepSummary, 'trials' | 'secondsLe
   return words.join(', ');
 }
 
+/** `25 Nov 2026, 12:34:56`, by the clock of whoever reads. */
+export function formatTime(time: string | number): string {
+  return new Date(time).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'medium' });
+}
+
 /** `just now`, `12 min ago`, `3 d ago` */
 export function formatAge(time: string | null, nowMs: number): string {
   const then = time === null ? Number.NaN : Date.parse(time);

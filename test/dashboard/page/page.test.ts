@@ -422,6 +422,35 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     await page.close();
   });
 
+  test('one trial tells when it began and where, of every attempt how far it came and why it ended, and how to read its log', async () => {
+    const store = new Store();
+    const live = await serve(store);
+    store.putSweep(makeInput({ sweep: study.sweep, phase: 'Running' }));
+    const attempt = (number: number, epochs: number) => {
+      const attemptUID = `e8b07a0c-0000-4000-8000-00000000002${number}`;
+      const startedAt = `2026-11-25T09:0${number}:00Z`;
+      const pod = `study-4-${number}`;
+      store.setTrial(UID, 4, { phase: 'Running', attempt: number, attemptUID, node: `node-${number}`, pod, startedAt });
+      for (const measurement of study.measurements)
+        if (measurement.trial === 4 && measurement.epoch <= epochs)
+          store.measure(UID, { ...measurement, attempt: number, attemptUID });
+    };
+    attempt(1, 5);
+    store.endAttempt(UID, 4, 1, 'DisruptionTarget: node-1 was drained');
+    attempt(2, 3);
+    const { page } = await openPage(browser, live.url, '?sweep=local/study&view=trial&trial=4', { timezoneId: 'UTC' });
+    await page.locator('.curve-chart canvas').waitFor();
+    const rows = await page.getByRole('region', { name: 'Attempts' }).locator('tbody tr').allTextContents();
+    assert.deepEqual(
+      rows.map((row) => row.replace(/e8b07a0c-[0-9a-f-]{27}/, ' ')),
+      ['1 5DisruptionTarget: node-1 was drained', '2 3its curve is shown'],
+    );
+    const facts = (await page.locator('.facts').allTextContents()).join();
+    assert.match(facts, /Nodenode-2.*Began25 Nov 2026, 09:02:00/);
+    assert.match((await page.locator('pre').textContent()) ?? '', /^kubectl logs .*study-4-2/);
+    await page.close();
+  });
+
   test('the timeline names who does not run yet, and what for: what holds up first; a folder without times leads on', async () => {
     const store = new Store();
     const live = await serve(store);
