@@ -17,17 +17,23 @@ export interface FollowModelsOptions {
   readonly signal: AbortSignal;
 }
 
+type TrialModels = Pick<Address, 'sweepUID' | 'trial'> & { readonly attemptUIDs: readonly string[] };
+
 /** Tells the store which attempts' weights there are, until it is told to stop. While nobody can tell, what was known stays. */
 export async function followModels({ list, store, timers, signal }: FollowModelsOptions): Promise<void> {
-  let known = new Map<string, Address>();
+  let known = new Map<string, TrialModels>();
   while (!signal.aborted) {
     const listed = await list(AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)])).catch(() => undefined);
     if (listed) {
-      // Of two attempts at one trial the later in the list: the recorded one is among those that stay.
-      const found = new Map(listed.map((address) => [`${address.sweepUID}/${address.trial}`, address]));
+      const found = new Map<string, TrialModels>();
+      for (const { sweepUID, trial, attemptUID } of listed) {
+        const key = `${sweepUID}/${trial}`;
+        // All: an attempt that came later than the recorded one does not hide it.
+        found.set(key, { sweepUID, trial, attemptUIDs: [...(found.get(key)?.attemptUIDs ?? []), attemptUID] });
+      }
       for (const [key, { sweepUID, trial }] of known) if (!found.has(key)) store.setModel(sweepUID, trial, null);
       // Each time: the sweep may have been unknown before.
-      for (const { sweepUID, trial, attemptUID } of found.values()) store.setModel(sweepUID, trial, attemptUID);
+      for (const { sweepUID, trial, attemptUIDs } of found.values()) store.setModels(sweepUID, trial, attemptUIDs);
       known = found;
     }
     await pause(timers, EVERY_MS, signal);

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { realTimers, type Timers } from '../shared/timers.ts';
 import type { Measurement, Progress } from '../sweep/measurement.ts';
 import type { TrialResult } from '../sweep/result.ts';
@@ -194,12 +195,17 @@ export class Store {
     this.#tell();
   }
 
-  /** The weights of an attempt can be downloaded. @param attemptUID null: none of this trial any more */
+  /** The weights of an attempt are kept. @param attemptUID null: none of this trial any more */
   setModel(uid: string, trial: number, attemptUID: string | null): void {
+    this.setModels(uid, trial, attemptUID === null ? [] : [attemptUID]);
+  }
+
+  /** The same of a trial that may have the weights of several attempts. @param attemptUIDs in the order of their coming */
+  setModels(uid: string, trial: number, attemptUIDs: readonly string[]): void {
     const entry = this.#byUID.get(uid);
     this.#change(uid, trial, (state) => {
-      if (state.model === attemptUID) return false;
-      state.model = attemptUID;
+      if (isDeepStrictEqual(state.models, attemptUIDs)) return false;
+      state.models = attemptUIDs;
       if (entry?.verdict.best?.trial === trial) entry.verdictRevision = this.#revision + 1;
       return true;
     });

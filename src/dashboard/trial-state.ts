@@ -55,8 +55,8 @@ export class TrialState {
   record: TrialResult | null = null;
   /** Attempts that ended without a record, by number. */
   readonly ends = new Map<number, AttemptEnd>();
-  /** The attempt whose weights can be downloaded. */
-  model: string | null = null;
+  /** Attempts whose weights are kept, in the order of their coming. */
+  models: readonly string[] = [];
   /** Of the last change. */
   revision = 0;
   /** Since when the curve is this attempt's. */
@@ -69,8 +69,15 @@ export class TrialState {
     this.network = network;
   }
 
+  /** The attempt whose weights can be downloaded: the recorded one and no other; until there is a record, the latest. */
+  get model(): string | null {
+    const { record, models } = this;
+    if (!record) return models.at(-1) ?? null;
+    return models.includes(record.attemptUID) ? record.attemptUID : null;
+  }
+
   get hasModel(): boolean {
-    return this.model !== null && (this.record === null || this.record.attemptUID === this.model);
+    return this.model !== null;
   }
 
   /** @returns whether it is new */
