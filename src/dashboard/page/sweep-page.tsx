@@ -181,11 +181,7 @@ function Notes({
     ({ type, status }) => (type === 'Degraded' || type === 'Failed') && status === 'True',
   );
   const notes = [
-    ...(hasServer
-      ? []
-      : [
-          `The run has ended, and its page is served no more. Its folder has the model, the report and every figure; “bin/cnn-sweep open runs/${detail.name}” shows this page again.`,
-        ]),
+    ...(hasServer ? [] : [describeEnd(detail)]),
     ...(detail.staleSince === null
       ? []
       : [`What is shown may be old: nothing new since ${formatTime(detail.staleSince)}.`]),
@@ -203,6 +199,15 @@ function Notes({
       ))}
     </ul>
   );
+}
+
+/** Of a run on this machine: where everything is, now that nobody serves this page. */
+function describeEnd({ name, phase }: SweepDetail): string {
+  const ended =
+    phase === 'Suspended'
+      ? 'The run was interrupted, and its page with it: the same command goes on where it was.'
+      : 'The run has ended, and its page is served no more.';
+  return `${ended} What there is lies in its folder; “bin/cnn-sweep open runs/${name}” shows this page again.`;
 }
 
 /** Says on every view that brushes hide a part. */

@@ -422,6 +422,21 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     await page.close();
   });
 
+  test('a run on this machine that was interrupted says how it goes on', async () => {
+    const store = new Store();
+    const live = await serve(store);
+    const grow = growStudy(store, study);
+    grow.to(3);
+    const { page } = await openPage(browser, live.url, '?sweep=local/study');
+    await page.locator('.connection.live').waitFor();
+    store.changeSweep(UID, { phase: 'Suspended' });
+    grow.record(2);
+    await page.getByText('(12,32) relu max is so far the best').first().waitFor();
+    await live.close();
+    await page.getByText('the same command goes on where it was').waitFor();
+    await page.close();
+  });
+
   test('one trial tells when it began and where, of every attempt how far it came and why it ended, and how to read its log', async () => {
     const store = new Store();
     const live = await serve(store);
