@@ -61,6 +61,8 @@ export function openWire(read: () => KubeConfig = readKubeConfig): Wire {
         ...(contentType === undefined ? {} : { 'content-type': contentType }),
       },
       body: body ?? null,
+      // After a DELETE with a body, as all of ours are, it would end the socket.
+      reset: false,
       signal,
     });
     return { status: response.statusCode, headers: oneEach(response.headers), body: response.body };
