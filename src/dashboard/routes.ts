@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream';
+import { finished, Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import Type, { type Static, type TSchema } from 'typebox';
 import { buildReport, policyFor, type ReportAssets } from '../report/report.ts';
@@ -37,6 +37,8 @@ export interface RoutesOptions {
 }
 
 const MAX_CURVES = 1_000;
+/** At once: each is in memory as a whole until it is sent. */
+const MAX_DOWNLOADS = 8;
 const name = (description: string) =>
   Type.String({ pattern: '^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$', maxLength: 253, description });
 const SweepPath = Type.Object({
@@ -266,6 +268,19 @@ export function addRoutes(app: FastifyInstance, options: RoutesOptions): void {
     },
   );
 
+  let downloads = 0;
+  /** Takes a place until what was read is sent, or who asked is gone and the reading is over, too. */
+  async function download<Read>(reply: FastifyReply, read: () => Promise<Read>): Promise<Read> {
+    if (downloads >= MAX_DOWNLOADS) {
+      throw new ProblemError('overloaded', `at most ${MAX_DOWNLOADS} models at once`, { retryAfterSeconds: 5 });
+    }
+    downloads++;
+    const sent = new Promise<void>((resolve) => finished(reply.raw, () => resolve()));
+    const reading = read();
+    void Promise.allSettled([reading, sent]).then(() => downloads--);
+    return reading;
+  }
+
   app.get<{ Params: TrialPath }>(
     '/sweeps/:namespace/:name/trials/:index/model',
     describeFile('The kept weights: a zip for tf.loadLayersModel', 'application/zip', { params: TrialPath }),
@@ -276,7 +291,7 @@ export function addRoutes(app: FastifyInstance, options: RoutesOptions): void {
       const [{ trial }, attemptUID] = [state, state.hasModel ? state.model : null];
       const { namespace, name: sweep, uid: sweepUID } = entry;
       const wanted = attemptUID !== null && { namespace, sweep, sweepUID, trial: trial.trial, attemptUID };
-      const zip = wanted ? await models.zip(wanted) : 'missing';
+      const zip = wanted ? await download(reply, () => models.zip(wanted)) : 'missing';
       if (zip === 'missing')
         throw new ProblemError('model-missing', 'only the weights of trials that can still win are kept');
       return reply
