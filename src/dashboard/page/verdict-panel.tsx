@@ -37,8 +37,8 @@ function Figures({ state: { verdict } }: { readonly state: SweepState }) {
       formatAccuracy(verdict?.test?.accuracy),
       verdict?.test ? `loss ${formatLoss(verdict.test.loss)}` : 'sealed',
     ],
-    ['Gap', points(best.gap), 'training − validation accuracy'],
-    ['Rise', percent(best.rise), 'of the loss above its minimum'],
+    ['Accuracy gap', points(best.gap), 'training − validation'],
+    ['Loss rise', percent(best.rise), 'above its minimum'],
     ['Parameters', formatCount(best.parameterCount), ''],
   ];
   return (
