@@ -39,15 +39,19 @@ export function useWhoami(client: Client): Whoami {
   };
 }
 
+const FAILURES: Readonly<Record<number, string>> = {
+  401: 'The token is not, or no longer, good.',
+  404: 'No token is taken here: a proxy logs people in. Open the page through it.',
+  429: 'Too many tries: wait a moment.',
+};
+
 /** Trades a token for a cookie that no script can read; then the page is where it was. */
 export function Login({ hasEnded }: { readonly hasEnded: boolean }) {
   const [failure, setFailure] = useState('');
   const logIn = async (token: string) => {
     const response = await post('login', { token }).catch(() => undefined);
     if (response?.ok) return location.reload();
-    setFailure(
-      response?.status === 401 ? 'The token is not, or no longer, good.' : 'The server did not answer: try again.',
-    );
+    setFailure(FAILURES[response?.status ?? 0] ?? 'The server did not answer: try again.');
   };
   return (
     <main id="main">

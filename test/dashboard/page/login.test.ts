@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
 import type { User } from '../../../src/dashboard/access.ts';
-import { openToTokens } from '../../../src/dashboard/known-users.ts';
+import { openToProxy, openToTokens } from '../../../src/dashboard/known-users.ts';
 import type { Reviews } from '../../../src/dashboard/reviews.ts';
 import { launchBrowser, skipWithoutBrowser } from '../../browser.ts';
 import { makeInput } from '../builders.ts';
@@ -88,6 +88,15 @@ describe('the login in a browser', { skip: skipWithoutBrowser }, () => {
     assert.match(page.url(), /show=accuracy/);
     await logIn(page, 'token-of-bob');
     await page.getByText('There is no sweep team-ada/study-of-ada').waitFor();
+    await page.close();
+  });
+
+  test('behind a proxy there is no login: who gets past it is told so', async () => {
+    const served = await servePage(built.folder, { access: openToProxy(new FakeReviews()) });
+    servers.push(served);
+    const { page } = await openPage(browser, served.url, '');
+    await logIn(page, 'token-of-ada');
+    await page.getByRole('alert').getByText('a proxy logs people in').waitFor();
     await page.close();
   });
 
