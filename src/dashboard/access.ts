@@ -12,6 +12,8 @@ export interface Visitor {
   readonly headers: IncomingHttpHeaders;
   /** Whether a header was sent more than once: Node joins some of those with commas. */
   isTwice(header: string): boolean;
+  /** Its address, or that of whoever passes on what many send. */
+  readonly address: string;
   /** Of our login cookie. */
   readonly cookie: string | undefined;
   /** It came over TLS with a client certificate of the authority that we were given. */
@@ -26,7 +28,7 @@ export interface Access {
   /** Whether a user may list the Sweeps of a namespace. @throws as `who` */
   mayRead(user: User, namespace: string): Promise<boolean>;
   /** A token, tried. Only where there is a login. */
-  login?(token: string): Promise<User | undefined>;
+  login?(token: string, address: string): Promise<User | undefined>;
 }
 
 const EVERYBODY: User = { name: 'local', groups: [] };

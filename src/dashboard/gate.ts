@@ -68,6 +68,7 @@ export function whoAsks(request: FastifyRequest, access: Access): Promise<User |
   return access.who({
     headers: request.headers,
     isTwice: (header) => (headersDistinct[header]?.length ?? 0) > 1,
+    address: request.ip,
     cookie: request.cookies[COOKIE],
     isProvenPeer: isProven(socket),
   });

@@ -4,10 +4,11 @@ import type { Reviews } from './reviews.ts';
 
 /** Whoever has a token of the cluster for us, as `kubectl create token --audience cnn-sweep` gives it, in a header or from the login. */
 export function openToTokens(reviews: Reviews): Access {
-  const userOf = async (token: string | undefined) => (token === undefined ? undefined : reviews.userOf(token));
+  const userOf = async (token: string | undefined, address: string) =>
+    token === undefined ? undefined : reviews.userOf(token, address);
   return {
     mode: 'token',
-    who: ({ headers, cookie }) => userOf(bearerOf(headers) ?? cookie),
+    who: ({ headers, cookie, address }) => userOf(bearerOf(headers) ?? cookie, address),
     mayRead: (user, namespace) => reviews.mayList(user, namespace),
     login: userOf,
   };

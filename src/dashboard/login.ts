@@ -18,9 +18,9 @@ export function addLogin(app: FastifyInstance, access: Access): void {
   app.post<{ Body: Static<typeof Login> }>(
     '/login',
     { schema: { body: Login, hide: true } },
-    async ({ body }, reply) => {
+    async ({ body, ip }, reply) => {
       if (!access.login) throw notFound();
-      const user = await access.login(body.token);
+      const user = await access.login(body.token, ip);
       if (!user) throw new ProblemError('unauthenticated', 'the token is not, or no longer, good');
       return reply.setCookie(COOKIE, body.token, OPTIONS).code(204).send();
     },

@@ -241,7 +241,7 @@ test('headers that a proxy would send are believed from nobody who has not prove
 
 test('of a proven proxy the user and the groups are taken, but none that is the API server’s own', async () => {
   const { who } = openToProxy(new FakeReviews());
-  const visitor = { cookie: undefined, isTwice: () => false, isProvenPeer: true };
+  const visitor = { address: '10.0.0.1', cookie: undefined, isTwice: () => false, isProvenPeer: true };
   const named = (headers: Record<string, string>) => who({ ...visitor, headers });
   assert.deepEqual(await named({ 'x-forwarded-user': 'alice', 'x-forwarded-groups': 'dev, system:masters,ops' }), {
     name: 'alice',
@@ -273,20 +273,50 @@ test('made-up tokens push out nobody’s good one, and are asked about a few at 
   const timers = new FakeTimers();
   const reviews = new FakeReviews();
   const cached = new CachedReviews(reviews, timers);
-  assert.equal((await cached.userOf('alice-token'))?.name, 'alice');
-  for (let count = 0; count < 10_001; count++) assert.equal(await cached.userOf(`mallory-${count}`), undefined);
+  assert.equal((await cached.userOf('alice-token', 'hers'))?.name, 'alice');
+  for (let count = 0; count < 10_001; count++)
+    assert.equal(await cached.userOf(`mallory-${count}`, `from ${count}`), undefined);
   const before = reviews.asked.length;
-  assert.equal((await cached.userOf('alice-token'))?.name, 'alice');
+  assert.equal((await cached.userOf('alice-token', 'hers'))?.name, 'alice');
   assert.equal(reviews.asked.length, before);
 
   const answer = Promise.withResolvers<undefined>();
-  const slow = new CachedReviews({ userOf: () => answer.promise, mayList: async () => false }, timers);
-  const asked = Array.from({ length: 32 }, (_, count) => slow.userOf(`mallory-${count}`));
-  await assert.rejects(slow.userOf('one-more'), { code: 'overloaded' });
-  const again = slow.userOf('mallory-0'); // is asked about already
+  const alice: User = { name: 'alice', groups: [] };
+  const userOf = async (token: string) => (token === 'alice-token' ? alice : answer.promise);
+  const slow = new CachedReviews({ userOf, mayList: async () => false }, timers);
+  await slow.userOf('alice-token', 'hers');
+  const asked = Array.from({ length: 32 }, (_, count) => slow.userOf(`mallory-${count}`, 'theirs'));
+  await assert.rejects(slow.userOf('one-more', 'theirs'), { code: 'overloaded' });
+  timers.advance(61_000);
+  assert.equal((await slow.userOf('alice-token', 'hers'))?.name, 'alice');
+  const again = slow.userOf('mallory-0', 'theirs'); // is asked about already
   answer.resolve(undefined);
   assert.deepEqual(new Set(await Promise.all([...asked, again])), new Set([undefined]));
-  assert.equal(await slow.userOf('one-more'), undefined);
+  assert.equal(await slow.userOf('one-more', 'theirs'), undefined);
+});
+
+test('a flood of made-up tokens of one address is asked about ten times a second; who is known does not notice', async (t) => {
+  const { app, get, reviews, timers } = await open(t);
+  assert.equal((await get('/whoami', 'alice-token')).statusCode, 200);
+  const headers = { 'sec-fetch-site': 'same-origin' };
+  const login = (token: string, remoteAddress = '127.0.0.1') =>
+    app.inject({ method: 'POST', url: '/login', headers, payload: { token }, remoteAddress });
+  for (let count = 0; count < 50; count++) assert.equal((await get('/whoami', `mallory-${count}`)).statusCode, 401);
+  for (let count = 50; count < 99; count++) assert.equal((await login(`mallory-${count}`)).statusCode, 401);
+  const before = reviews.asked.length;
+  for (const { statusCode, headers } of [await get('/whoami', 'mallory-x'), await login('mallory-x')])
+    assert.deepEqual([statusCode, headers['retry-after']], [429, '1']);
+  assert.equal(reviews.asked.length, before);
+  assert.equal((await login('bob-token', '10.0.0.2')).statusCode, 204, 'from elsewhere');
+  // Also a minute later, when she is asked about again; and a token that was taken away is not good because of others' noise.
+  for (let second = 0; second < 61; second++) {
+    timers.advance(1_000);
+    for (let count = 0; count < 11; count++) await login(`mallory-${second}-${count}`);
+  }
+  assert.equal((await login('mallory-y')).statusCode, 429);
+  assert.equal((await get('/whoami', 'alice-token')).statusCode, 200);
+  reviews.rights.delete('bob');
+  assert.equal((await get('/whoami', 'bob-token')).statusCode, 401);
 });
 
 test('a user’s hundred requests a second are answered, the next one is not, and another user’s are', async (t) => {
