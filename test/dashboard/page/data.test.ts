@@ -211,6 +211,9 @@ test('the verdict in words: which, why, how sure, at what price', () => {
     sentence.replaceAll('\u00a0', ' '),
     /Kept at epoch 15 of 15.*1\.077 ± 0\.021.*65\.3 %: the lowest loss of the 5 networks/,
   );
+  assert.ok(
+    notes.some((note) => /loss, smoothed, turns at epoch 7 and ends 0\.5 % above its minimum \(10 %/.test(note)),
+  );
   assert.ok(notes.some((note) => /no other eligible network comes within one standard error/.test(note)));
   assert.ok(notes.some((note) => /0\.022 higher than the validation loss \(its optimism/.test(note)));
   const prices = ended.verdict?.alternatives.map((one) =>
