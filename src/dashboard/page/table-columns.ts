@@ -1,5 +1,5 @@
 import type { TableSpecification } from '../../report/charts/tables.ts';
-import { formatCount, formatSeconds } from '../../report/format.ts';
+import { capitalised, formatCount, formatSeconds } from '../../report/format.ts';
 import { formatAccuracy, formatLoss } from '../../sweep/figures.ts';
 import { percent, points } from '../../sweep/finding.ts';
 import type { SweepDetail, TrialRow } from '../api.ts';
@@ -68,7 +68,7 @@ export function columnsOf({ axes }: Pick<SweepDetail, 'axes'>): Column[] {
       const isNumber = !['widths', 'activation', 'pooling'].includes(name);
       return {
         key: name,
-        title: label,
+        title: capitalised(label),
         isNumber,
         width: isNumber ? 9 : 11,
         text: (row) => axisValue(row, name),

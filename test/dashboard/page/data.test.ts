@@ -409,6 +409,7 @@ test('a slot that is handed on a moment before the record of the last trial stay
 test('the table sorts what is absent last, either way', () => {
   const columns = columnsOf(ended.detail);
   const rows = [...ended.rows.values(), { ...(ended.rows.get(0) as TrialRow), trial: 99, gap: null }];
+  assert.ok(columns.every(({ title }) => /^[A-Z]/.test(title)));
   assert.equal(rows.toSorted(compareBy(columns, 'gap')).at(-1)?.trial, 99);
   assert.equal(rows.toSorted(compareBy(columns, '-gap')).at(-1)?.trial, 99);
   assert.equal(rows.toSorted(compareBy(columns, '-gap'))[0]?.trial, 9);
