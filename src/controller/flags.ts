@@ -6,6 +6,7 @@ import {
   readFlags,
   textFlag as text,
 } from '../shared/flags.ts';
+import { STREAM_BYTES } from '../shared/nats-streams.ts';
 import { InvalidConfigError } from '../sweep/errors.ts';
 import type { TrainerOptions } from './job.ts';
 
@@ -40,6 +41,8 @@ export interface NatsFlags {
   readonly calloutFile: string | undefined;
   /** Of the streams. */
   readonly replicas: number;
+  /** Room of each of them. */
+  readonly streamBytes: number;
   /** Without the callout: the Secret that trials share. */
   readonly trainerSecret: string | undefined;
   /** Between the two looks that a Sweep must be absent from before what it left there is deleted. */
@@ -67,6 +70,7 @@ const OPTIONS = {
   'nats-ca-file': text,
   'nats-callout-file': text,
   'nats-replicas': preset('1'),
+  'nats-stream-bytes': preset(`${STREAM_BYTES}`),
   'nats-purge-delay-seconds': preset('600'),
   'trainer-nats-secret': text,
   host: preset('0.0.0.0'),
@@ -120,7 +124,7 @@ const NATS_DETAILS = [
 
 function natsOf(
   values: { [flag in (typeof NATS_DETAILS)[number] | 'nats-url']?: string | undefined } & {
-    [flag in 'nats-replicas' | 'nats-purge-delay-seconds']: string;
+    [flag in 'nats-replicas' | 'nats-stream-bytes' | 'nats-purge-delay-seconds']: string;
   },
 ): NatsFlags | undefined {
   const url = values['nats-url'];
@@ -137,9 +141,13 @@ function natsOf(
     throw new InvalidConfigError('--nats-callout-file and --trainer-nats-secret: trials use one of the two');
   }
   const replicas = numberFlag('nats-replicas', values['nats-replicas']);
+  const streamBytes = numberFlag('nats-stream-bytes', values['nats-stream-bytes']);
+  if (!Number.isSafeInteger(streamBytes) || streamBytes === 0) {
+    throw new InvalidConfigError(`--nats-stream-bytes: ${streamBytes}: expected whole bytes, 1 or more`);
+  }
   const [user, passwordFile, caFile] = [values['nats-user'], values['nats-password-file'], values['nats-ca-file']];
   const purgeDelayMs = 1000 * numberFlag('nats-purge-delay-seconds', values['nats-purge-delay-seconds']);
-  return { url, user, passwordFile, caFile, calloutFile, replicas, trainerSecret, purgeDelayMs };
+  return { url, user, passwordFile, caFile, calloutFile, replicas, streamBytes, trainerSecret, purgeDelayMs };
 }
 
 /** `{"cpu": "1", "memory": "2Gi"}`. */

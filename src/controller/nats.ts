@@ -191,8 +191,8 @@ class RunningNats implements NatsPart {
     const { log, metrics, flags } = this.#options;
     this.#lookedAt = this.#timers.now();
     try {
-      const outcomes = await ensureStreams(nats, { replicas: flags.replicas });
-      this.#say(outcomes.filter(({ outcome }) => outcome !== 'Unchanged'));
+      const outcomes = await ensureStreams(nats, { maxBytes: flags.streamBytes, replicas: flags.replicas });
+      this.#say(outcomes.filter(({ outcome, message }) => outcome !== 'Unchanged' || message !== ''));
       metrics.filled(await readFill(nats));
       await this.#dropLosers(nats);
       if (this.#timers.now() - this.#clearedAt >= flags.purgeDelayMs) await this.#clear(nats);

@@ -11,8 +11,11 @@ const GIB = 1024 ** 3;
 const DAY_MS = 86_400_000;
 const NANOSECONDS = 1_000_000;
 
+/** Room of each of both, unless something else is said. */
+export const STREAM_BYTES = 4 * GIB;
+
 export interface StreamOptions {
-  /** Room of each of both; reserved, so both must fit into the server's store. */
+  /** Room of each of both; reserved, so both must fit into the server's store. A stream that has more keeps it. */
   readonly maxBytes?: number;
   readonly replicas?: number;
 }
@@ -20,7 +23,7 @@ export interface StreamOptions {
 type Settings = Partial<StreamConfig> & { readonly name: string };
 
 /** What both should be. As the client's types have no room for every field, one object is as good as the server's own. */
-export function streamSettings({ maxBytes = 4 * GIB, replicas = 1 }: StreamOptions = {}): Settings[] {
+export function streamSettings({ maxBytes = STREAM_BYTES, replicas = 1 }: StreamOptions = {}): Settings[] {
   const both = {
     storage: 'file',
     retention: 'limits',
@@ -55,11 +58,11 @@ export function streamSettings({ maxBytes = 4 * GIB, replicas = 1 }: StreamOptio
   ] as unknown as Settings[];
 }
 
-/** What became of one stream. `Refused`: it is there, differs, and cannot be changed in place; a person decides. */
+/** What became of one stream. `Refused`: it is there, differs, and cannot be changed in place, or has no room to grow; a person decides. */
 export interface StreamOutcome {
   readonly stream: string;
   readonly outcome: 'Created' | 'Updated' | 'Unchanged' | 'Refused';
-  /** What differed and what the server says; empty if all is well. */
+  /** What differed, what the server says, and that a stream keeps more room than it should have; empty if all is well. */
   readonly message: string;
 }
 
@@ -73,22 +76,32 @@ export async function ensureStreams(nats: Nats, options?: StreamOptions): Promis
   return outcomes;
 }
 
-async function ensureStream(manager: JetStreamManager, settings: Settings): Promise<StreamOutcome> {
-  const { name: stream } = settings;
+async function ensureStream(manager: JetStreamManager, wanted: Settings): Promise<StreamOutcome> {
+  const { name: stream } = wanted;
   const config = await configOf(manager, stream);
   if (!config) {
-    await asking(stream, () => manager.streams.add(settings));
+    await asking(stream, () => manager.streams.add(wanted));
     return { stream, outcome: 'Created', message: '' };
   }
+  const { settings, kept } = withoutShrinking(config, wanted);
   const differing = differences(config, settings);
-  if (differing === '') return { stream, outcome: 'Unchanged', message: '' };
+  const message = [differing, kept].filter((part) => part !== '').join('; ');
+  if (differing === '') return { stream, outcome: 'Unchanged', message };
   try {
     await asking(stream, () => manager.streams.update(stream, settings));
-    return { stream, outcome: 'Updated', message: differing };
+    return { stream, outcome: 'Updated', message };
   } catch (error) {
-    if (!(error instanceof BusError) || error.reason !== 'Refused') throw error;
-    return { stream, outcome: 'Refused', message: `${differing}; ${error.message}` };
+    if (!(error instanceof BusError) || (error.reason !== 'Refused' && error.reason !== 'StorageFull')) throw error;
+    return { stream, outcome: 'Refused', message: `${message}; ${error.message}` };
   }
+}
+
+/** An administrator may have given it more room, and what fills that would keep everything new out. -1: without a limit. */
+function withoutShrinking({ max_bytes }: StreamConfig, settings: Settings): { settings: Settings; kept: string } {
+  const { max_bytes: wanted = max_bytes } = settings;
+  if (max_bytes >= 0 && max_bytes <= wanted) return { settings, kept: '' };
+  const kept = `max_bytes: ${max_bytes} is kept, since less (${wanted}) is never taken`;
+  return { settings: { ...settings, max_bytes }, kept };
 }
 
 async function configOf(manager: JetStreamManager, stream: string): Promise<StreamConfig | undefined> {

@@ -7,6 +7,7 @@ import { connect } from 'nats';
 import { type NatsPart, type NatsPartOptions, startNats } from '../../src/controller/nats.ts';
 import { openNatsMetrics } from '../../src/controller/nats-metrics.ts';
 import { openLog } from '../../src/shared/log.ts';
+import { STREAM_BYTES } from '../../src/shared/nats-streams.ts';
 import { openTelemetry } from '../../src/shared/telemetry.ts';
 import { realTimers } from '../../src/shared/timers.ts';
 import type { Wire } from '../../src/shared/wire.ts';
@@ -55,7 +56,7 @@ describe('the controller’s part in NATS', { skip: SKIP, timeout: 120_000 }, ()
     await copyFile(server.passwordFile('controller'), mounted('password'));
     await copyFile(server.calloutFile, mounted('callout'));
   };
-  const start = (changes: Partial<NatsPartOptions> = {}, url = server.url) => {
+  const start = (changes: Partial<NatsPartOptions> = {}, url = server.url, streamBytes = STREAM_BYTES) => {
     part = startNats({
       flags: {
         url,
@@ -64,6 +65,7 @@ describe('the controller’s part in NATS', { skip: SKIP, timeout: 120_000 }, ()
         caFile: mounted('ca.crt'),
         calloutFile: mounted('callout'),
         replicas: 1,
+        streamBytes,
         trainerSecret: undefined,
         purgeDelayMs: 600_000,
       },
@@ -136,6 +138,22 @@ describe('the controller’s part in NATS', { skip: SKIP, timeout: 120_000 }, ()
     start();
     await said('nats streams');
     assert.ok(!lines.some(({ event }) => event === 'nats cleared'));
+  });
+
+  test('streams are as large as they are to be, never smaller than they are, and then that is said', async () => {
+    await mount();
+    const sizes = async () =>
+      [...(await page()).matchAll(/^cnn_sweep_nats_stream_max_bytes\{.*\} (\d+)$/gm)].map(([, bytes]) => Number(bytes));
+    const larger = STREAM_BYTES + 1e6;
+    start({}, server.url, larger);
+    await until(async () => `${await sizes()}` === `${[larger, larger]}` || undefined, 'larger streams', 10_000);
+    await part?.stop();
+    lines = [];
+    start({}, server.url, 1e6);
+    const { message, outcome, level } = await said('nats stream');
+    assert.equal(message, `max_bytes: ${larger} is kept, since less (1000000) is never taken`);
+    assert.deepEqual([outcome, level], ['Unchanged', 'info']);
+    assert.deepEqual(await sizes(), [larger, larger]);
   });
 
   test('a server that is nowhere is named, and nothing is thrown', async () => {

@@ -58,6 +58,11 @@ const REFUSED: Readonly<Record<string, { values: Values; want: RegExp }>> = {
     want: /nats.external.url/,
   },
   'a volume without a unit': { values: { nats: { persistence: { size: '10' } } }, want: /nats.persistence.size/ },
+  'streams that the volume has no room for': {
+    values: { nats: { streams: { maxBytes: '8Gi' }, persistence: { size: '17Gi' } } },
+    want: /nats\.streams\.maxBytes: 8Gi: two streams of that size do not fit into nine tenths of nats\.persistence\.size, 17Gi/,
+  },
+  'streams without a unit': { values: { nats: { streams: { maxBytes: '8' } } }, want: /nats.streams.maxBytes/ },
   'both monitors': {
     values: { metrics: { serviceMonitor: { enabled: true }, podMonitor: { enabled: true } } },
     want: /metrics: serviceMonitor and podMonitor are both enabled; every series would be scraped twice/,

@@ -100,6 +100,7 @@ const CASES: Readonly<Record<string, { values: Values; want: (objects: readonly 
         '--nats-password-file=/etc/cnn-sweep/nats/password',
         '--nats-ca-file=/etc/cnn-sweep/nats/ca.crt',
         '--nats-callout-file=/etc/cnn-sweep/nats/callout',
+        '--nats-stream-bytes=4294967296',
       ]);
       assert.deepEqual(imagesOf(objects), [
         'cnn-sweep:0.1.0',
@@ -349,6 +350,24 @@ const CASES: Readonly<Record<string, { values: Values; want: (objects: readonly 
       assert.equal(annotations.note, 'a');
     },
   },
+  'the store of NATS follows from its volume, and the streams are as large as is said': {
+    values: { nats: { persistence: { size: '1.5Ti' }, streams: { maxBytes: '500G' } } },
+    want: (objects) => {
+      assert.ok(argsOf(objects).includes('--nats-stream-bytes=500000000000'));
+      const conf = String(at(find(objects, 'ConfigMap', 'cnn-sweep-nats'), 'data', 'nats.conf'));
+      assert.match(conf, new RegExp(`^ {2}max_file_store: ${Math.floor(1.5 * 1024 ** 4 * 0.9)}$`, 'm'));
+    },
+  },
+  'streams in a server of one’s own are as large as is said, whatever our volume would hold': {
+    values: {
+      nats: {
+        enabled: false,
+        external: { url: 'tls://nats.test', existingSecret: 'theirs' },
+        streams: { maxBytes: '100Gi' },
+      },
+    },
+    want: (objects) => assert.ok(argsOf(objects).includes(`--nats-stream-bytes=${100 * 1024 ** 3}`)),
+  },
   'NATS without a volume keeps what it has in its Pod': {
     values: { nats: { persistence: { enabled: false } } },
     want: (objects) => {
@@ -410,6 +429,7 @@ const CASES: Readonly<Record<string, { values: Values; want: (objects: readonly 
           '--nats-password-file=/etc/cnn-sweep/nats/password',
           '--nats-ca-file=/etc/cnn-sweep/nats/ca.crt',
           '--nats-callout-file=/etc/cnn-sweep/nats/callout',
+          '--nats-stream-bytes=4294967296',
           '--nats-replicas=3',
         ],
       );

@@ -40,6 +40,7 @@ test('NATS is a url, and who we are there', () => {
     caFile: '/ca',
     calloutFile: '/c',
     replicas: 1,
+    streamBytes: 4 * 1024 ** 3,
     trainerSecret: undefined,
     purgeDelayMs: 600_000,
   });
@@ -84,6 +85,10 @@ const REFUSED: Record<string, { args: readonly string[]; want: string | RegExp }
   'a NATS server that is no url': {
     args: [IMAGE, '--nats-url=nats.team.svc'],
     want: '--nats-url: "nats.team.svc": expected tls://host:4222 or nats://host:4222',
+  },
+  'a stream of half a byte': {
+    args: [IMAGE, '--nats-url=tls://a', '--nats-stream-bytes=0.5'],
+    want: '--nats-stream-bytes: 0.5: expected whole bytes, 1 or more',
   },
   'a callout without a server': {
     args: [IMAGE, '--nats-callout-file=/c'],

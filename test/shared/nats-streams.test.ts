@@ -68,6 +68,28 @@ describe('stream and bucket', { ...needsNats, timeout: 60_000 }, () => {
     assert.deepEqual([fill?.stream, fill?.messages, fill?.maxBytes], ['CNN_SWEEP', 1, 1e7]);
   });
 
+  test('that have more room than they should keep it, and it is said; the rest is changed back', async () => {
+    await outcomes({ maxBytes: 3e7 });
+    const manager = await nats.connection.jetstreamManager();
+    await manager.streams.update(MEASUREMENTS_STREAM, { max_msgs_per_subject: 5 });
+    await manager.streams.update(MODELS_STREAM, { max_bytes: -1 });
+    const [stream, bucket] = await ensureStreams(nats, small);
+    assert.deepEqual([stream?.outcome, bucket?.outcome], ['Updated', 'Unchanged']);
+    const kept = 'max_bytes: 30000000 is kept, since less (10000000) is never taken';
+    assert.equal(stream?.message, `max_msgs_per_subject: 5, expected 1024; ${kept}`);
+    assert.equal(bucket?.message, 'max_bytes: -1 is kept, since less (10000000) is never taken');
+    assert.deepEqual((await readFill(nats)).map(({ maxBytes }) => maxBytes), [3e7, -1]); // biome-ignore format: one line
+  });
+
+  test('grow, and where the server has no room for that they stay as they are, which is said', async () => {
+    await outcomes();
+    assert.deepEqual(await outcomes({ maxBytes: 2e7 }), ['Updated', 'Updated']);
+    const [stream, bucket] = await ensureStreams(nats, { maxBytes: 30e9 });
+    assert.deepEqual([stream?.outcome, bucket?.outcome], ['Refused', 'Refused']);
+    assert.match(stream?.message ?? '', /^max_bytes: 20000000, expected 30000000000; .*insufficient storage/);
+    assert.deepEqual((await readFill(nats)).map(({ maxBytes }) => maxBytes), [2e7, 2e7]); // biome-ignore format: one line
+  });
+
   test('what cannot be changed in place is said, and nothing is deleted', async () => {
     const manager = await nats.connection.jetstreamManager();
     const memory = { name: MEASUREMENTS_STREAM, subjects: ['cs.v1.*.*.*.*'], storage: 'memory' };

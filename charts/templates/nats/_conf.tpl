@@ -17,7 +17,7 @@ lame_duck_grace_period: "5s"
 
 jetstream {
   store_dir: /data
-  max_file_store: 9GB
+  max_file_store: {{ include "cnn-sweep.natsStoreBytes" . }}
   max_memory_store: 64MB
   # A request with an unknown field is refused. The server sends its acknowledgements wherever a publisher wants them, also to its own
   # API, and their `seq` would be understood there: "purge up to this".

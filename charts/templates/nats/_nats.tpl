@@ -8,6 +8,17 @@
 {{ and (eq (include "cnn-sweep.natsIsOn" .) "true") (or .Values.nats.enabled (empty .Values.nats.external.trainerSecret)) }}
 {{- end }}
 
+{{/* A quantity as the schema lets it be, in bytes. */}}
+{{- define "cnn-sweep.bytes" -}}
+{{- $units := dict "M" 1000000 "G" 1000000000 "T" 1000000000000 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
+{{- mulf (regexFind "^[0-9.]+" . | float64) (index $units (regexFind "[A-Za-z]+$" .)) | int64 -}}
+{{- end }}
+
+{{/* What our own server's store takes: the rest of its volume is for files that are written anew before the old ones go. */}}
+{{- define "cnn-sweep.natsStoreBytes" -}}
+{{- div (mul 9 (include "cnn-sweep.bytes" .Values.nats.persistence.size | int64)) 10 -}}
+{{- end }}
+
 {{/* From any namespace of the cluster. */}}
 {{- define "cnn-sweep.natsUrl" -}}
 {{- if .Values.nats.enabled -}}
