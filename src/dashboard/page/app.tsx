@@ -9,6 +9,7 @@ import { Link } from './link.tsx';
 import { Login, useWhoami, type Whoami } from './login.tsx';
 import { useSource } from './source.ts';
 import type { Connection } from './stream.ts';
+import { isServed } from './sweep-data.ts';
 import { openSweepFeed } from './sweep-feed.ts';
 import { SweepPage } from './sweep-page.tsx';
 import { openSweepsFeed } from './sweeps-feed.ts';
@@ -85,10 +86,12 @@ interface ShellProps {
   readonly whoami: Whoami;
   /** Of the open sweep. */
   readonly sweep?: string;
+  /** Its run took the server along: nothing will be live again. */
+  readonly isOver?: boolean;
   readonly children: ComponentChildren;
 }
 
-function Shell({ connection, theme, whoami, sweep, children }: ShellProps) {
+function Shell({ connection, theme, whoami, sweep, isOver = false, children }: ShellProps) {
   const [namespace, name] = sweep?.split('/') ?? [];
   return (
     <>
@@ -110,7 +113,7 @@ function Shell({ connection, theme, whoami, sweep, children }: ShellProps) {
           )}
         </nav>
         <div class="right">
-          {connection && <ConnectionState connection={connection} />}
+          {connection && <ConnectionState connection={connection} isOver={isOver} />}
           {whoami.user !== '' && <span class="user">{whoami.user}</span>}
           {whoami.canLogOut && (
             <button type="button" onClick={whoami.logOut}>
@@ -125,11 +128,13 @@ function Shell({ connection, theme, whoami, sweep, children }: ShellProps) {
   );
 }
 
-function ConnectionState({ connection }: { readonly connection: Connection }) {
+function ConnectionState({ connection, isOver }: { readonly connection: Connection; readonly isOver: boolean }) {
   const isLive = connection.status === 'live';
   const words =
     connection.status === 'reconnecting'
-      ? `not live since ${formatTime(connection.since)}, connecting again`
+      ? isOver
+        ? 'the run is over'
+        : `not live since ${formatTime(connection.since)}, connecting again`
       : connection.status;
   return (
     <span class={`connection ${connection.status}`}>
@@ -162,7 +167,12 @@ function Sweep({ sweep, ...props }: PartProps & { readonly sweep: string }) {
   const words = state ? `${describeProgress(state.detail)}. ${explainVerdict(state).headline}.` : '';
   useTitle(state ? `${state.detail.name}: ${explainVerdict(state).headline}` : (sweep.split('/').at(-1) ?? ''));
   return (
-    <Shell {...props} connection={view.connection} sweep={sweep}>
+    <Shell
+      {...props}
+      connection={view.connection}
+      sweep={sweep}
+      isOver={state !== null && !isServed(state.detail, view.connection)}
+    >
       <SweepPage feed={feed} view={view} />
       <Announcer words={words} />
     </Shell>

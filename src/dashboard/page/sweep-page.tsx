@@ -9,7 +9,7 @@ import type { Ref } from './measure.ts';
 import { isServed, type SweepPageData, sweepDataOf } from './sweep-data.ts';
 import type { SweepFeed, SweepView } from './sweep-feed.ts';
 import { ProgressBar } from './sweeps-view.tsx';
-import { countEnded, describeProgress, explainVerdict, formatTime, longestHeadline } from './words.ts';
+import { countEnded, describeEnd, describeProgress, explainVerdict, formatTime, longestHeadline } from './words.ts';
 
 const TABS: readonly (readonly [View, string])[] = [
   ['curves', 'Curves'],
@@ -176,12 +176,14 @@ function Notes({
   readonly view: SweepView;
   readonly data: SweepPageData;
 }) {
+  const { address } = usePage();
   const { detail } = state;
   const wrong = detail.conditions.filter(
     ({ type, status }) => (type === 'Degraded' || type === 'Failed') && status === 'True',
   );
   const notes = [
-    ...(hasServer ? [] : [describeEnd(detail)]),
+    // On the landing view it stands beside the files, where nothing moves for it.
+    ...(hasServer || address.view === 'curves' ? [] : [describeEnd(detail)]),
     ...(detail.staleSince === null
       ? []
       : [`What is shown may be old: nothing new since ${formatTime(detail.staleSince)}.`]),
@@ -199,15 +201,6 @@ function Notes({
       ))}
     </ul>
   );
-}
-
-/** Of a run on this machine: where everything is, now that nobody serves this page. */
-function describeEnd({ name, phase }: SweepDetail): string {
-  const ended =
-    phase === 'Suspended'
-      ? 'The run was interrupted, and its page with it: the same command goes on where it was.'
-      : 'The run has ended, and its page is served no more.';
-  return `${ended} What there is lies in its folder; “bin/cnn-sweep open runs/${name}” shows this page again.`;
 }
 
 /** Says on every view that brushes hide a part. */

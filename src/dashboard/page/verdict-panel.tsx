@@ -6,7 +6,7 @@ import { usePage } from './context.ts';
 import { download, fileName } from './download.ts';
 import { Link } from './link.tsx';
 import type { SweepState } from './sweep-state.ts';
-import { explainAlternative, explainVerdict } from './words.ts';
+import { describeEnd, explainAlternative, explainVerdict } from './words.ts';
 
 /** Which network, why, how sure; what other rules would pick and at what price; what can be taken away. */
 export function VerdictPanel({ state, isServed }: { readonly state: SweepState; readonly isServed: boolean }) {
@@ -122,6 +122,11 @@ function TakeAway({ state, isServed }: { readonly state: SweepState; readonly is
       )}
       {best && !verdict.hasModel && verdict.isFinal && (
         <span class="hint">The weights of this network were not kept.</span>
+      )}
+      {!isServed && (
+        <strong class="over" role="status">
+          {describeEnd(detail)}
+        </strong>
       )}
       {isServed &&
         served.map(([words, file]) => (

@@ -260,6 +260,15 @@ export function describeProgress(sweep: Pick<SweepSummary, 'trials' | 'secondsLe
   return words.join(', ');
 }
 
+/** Of a run on this machine: where everything is, now that nobody serves this page. */
+export function describeEnd({ name, phase }: Pick<SweepSummary, 'name' | 'phase'>): string {
+  const ended =
+    phase === 'Suspended'
+      ? 'The run was interrupted, and its page with it: the same command goes on where it was.'
+      : 'The run has ended, and its page is served no more.';
+  return `${ended} What there is lies in its folder; “bin/cnn-sweep open runs/${name}” shows this page again.`;
+}
+
 /** `25 Nov 2026, 12:34:56`, by the clock of whoever reads. */
 export function formatTime(time: string | number): string {
   return new Date(time).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'medium' });

@@ -409,14 +409,18 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
       performance.getEntriesByType('resource').some(({ name }) => /plot-.*js$/.test(name)),
     );
     await page.waitForLoadState('networkidle');
+    const before = await page.locator('.curve-chart').boundingBox();
     await live.close();
     await page.getByText('The run has ended, and its page is served no more.').waitFor();
-    assert.match((await page.locator('.warnings').textContent()) ?? '', /bin\/cnn-sweep open runs\/study/);
+    assert.match((await page.locator('.verdict').textContent()) ?? '', /bin\/cnn-sweep open runs\/study/);
+    assert.match((await page.locator('.connection').textContent()) ?? '', /the run is over/);
+    assert.deepEqual(await page.locator('.curve-chart').boundingBox(), before);
     assert.equal(await page.locator('.verdict a').count(), 0);
     assert.equal((await taken(page, 'verdict.json')).name, 'study-verdict.json');
     await page.getByRole('link', { name: 'Trials', exact: true }).click();
     await page.getByLabel('Finding').selectOption('Overfit');
     await page.getByText('5 trials match').waitFor();
+    assert.match((await page.locator('.warnings').textContent()) ?? '', /The run has ended/);
     await page.getByRole('link', { name: 'Heat map' }).click();
     await page.locator('.chart svg').waitFor();
     await page.close();
