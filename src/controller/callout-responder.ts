@@ -11,6 +11,7 @@ import {
 import type { AccountKey } from './callout-account.ts';
 import { type CalloutCluster, readFacts } from './callout-facts.ts';
 import { type Admitted, type CalloutRequest, decodeCalloutRequest, encodeCalloutAnswer } from './callout-token.ts';
+import type { Turns } from './callout-turns.ts';
 
 /** Where the server asks who may connect. */
 export const CALLOUT_SUBJECT = '$SYS.REQ.USER.AUTH';
@@ -27,6 +28,8 @@ export type CalloutOutcome = 'Admitted' | 'Invalid' | CalloutRefusal;
 export interface CalloutDeps {
   readonly account: AccountKey;
   readonly cluster: CalloutCluster;
+  /** A crowd that connects at once does not become one at the API server. */
+  readonly turns: Turns;
   readonly rules: CalloutRules;
   readonly log: Log;
   readonly count: (outcome: CalloutOutcome) => void;
@@ -68,10 +71,13 @@ function decode(payload: Uint8Array, { account, log }: CalloutDeps): CalloutRequ
   }
 }
 
-async function decide({ token }: CalloutRequest, { cluster, rules, log }: CalloutDeps): Promise<CalloutDecision> {
+async function decide({ token }: CalloutRequest, deps: CalloutDeps): Promise<CalloutDecision> {
+  const { cluster, rules, log, turns } = deps;
   if (token === '') return { kind: 'refused', reason: 'NoToken', message: 'the client presents no token' };
   try {
-    return decideCallout(await readFacts(cluster, token, rules), rules);
+    const facts = await turns.take(() => readFacts(cluster, token, rules));
+    if (facts === 'crowded') return { kind: 'refused', reason: 'Unavailable', message: 'too many connect at once' };
+    return decideCallout(facts, rules);
   } catch (error) {
     // An answer all the same: who asks tries again sooner than after a time-out.
     if (!(error instanceof ApiError)) log.error('nats callout', { error });

@@ -13,6 +13,7 @@ import type { Wire } from '../shared/wire.ts';
 import { deriveAccountKey } from './callout-account.ts';
 import { openCalloutCluster } from './callout-facts.ts';
 import { answerCallout, CALLOUT_QUEUE, CALLOUT_SUBJECT, type CalloutDeps } from './callout-responder.ts';
+import { Turns } from './callout-turns.ts';
 import type { NatsFlags } from './flags.ts';
 import type { TrainerNats } from './job.ts';
 import { CALLOUT_AUDIENCE } from './labels.ts';
@@ -164,6 +165,7 @@ class RunningNats implements NatsPart {
     const deps: CalloutDeps = {
       account,
       cluster: openCalloutCluster(this.#cluster),
+      turns: new Turns(),
       rules: { audience: CALLOUT_AUDIENCE, serviceAccountName, namespaces },
       log,
       count: (outcome) => metrics.callout(outcome),

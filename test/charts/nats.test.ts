@@ -14,6 +14,7 @@ import {
   type CalloutDeps,
   type CalloutOutcome,
 } from '../../src/controller/callout-responder.ts';
+import { Turns } from '../../src/controller/callout-turns.ts';
 import { readContents } from '../../src/controller/nats-contents.ts';
 import { openLog } from '../../src/shared/log.ts';
 import { Nats } from '../../src/shared/nats.ts';
@@ -124,6 +125,7 @@ describe('a server configured by the chart', { skip: SKIP, timeout: 120_000 }, (
     const deps = {
       account: deriveAccountKey(await readFile(nats.calloutFile, 'utf8')),
       cluster,
+      turns: new Turns(),
       rules: RULES,
       log: openLog((line) => lines.push(line)),
       count: (outcome: CalloutOutcome) => outcomes.push(outcome),

@@ -1,32 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createServer, fromPublic, type KeyPair } from 'nkeys.js';
+import { createServer, fromPublic } from 'nkeys.js';
 import { deriveAccountKey } from '../../src/controller/callout-account.ts';
 import { decodeCalloutRequest, encodeCalloutAnswer } from '../../src/controller/callout-token.ts';
-
-const account = deriveAccountKey('n0123456789');
-const server = createServer();
-const USER = `U${'A'.repeat(55)}`;
-
-const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
-
-/** As a server writes it. */
-function makeRequest(changes: object = {}, key: KeyPair = server): string {
-  const claims = {
-    iss: server.getPublicKey(),
-    sub: account.publicKey,
-    aud: 'nats-authorization-request',
-    nats: {
-      server_id: { id: server.getPublicKey() },
-      user_nkey: USER,
-      client_info: { host: '10.0.0.7' },
-      connect_opts: { auth_token: 'secret' },
-    },
-    ...changes,
-  };
-  const signed = `${encode({ typ: 'JWT', alg: 'ed25519-nkey' })}.${encode(claims)}`;
-  return `${signed}.${Buffer.from(key.sign(Buffer.from(signed))).toString('base64url')}`;
-}
+import { account, makeRequest, server, USER } from './callout-request.ts';
 
 const claimsOf = (token: string) => JSON.parse(Buffer.from(`${token.split('.')[1]}`, 'base64url').toString());
 
