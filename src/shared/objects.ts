@@ -53,7 +53,10 @@ export interface Job extends KubernetesObject {
 }
 
 export interface Pod extends KubernetesObject {
-  readonly spec?: { readonly nodeName?: string };
+  readonly spec?: {
+    readonly nodeName?: string;
+    readonly containers?: readonly { readonly ports?: readonly { readonly name?: string }[] }[];
+  };
   readonly status?: {
     readonly phase?: string;
     readonly reason?: string;

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
+import { servesTls } from '../../src/cli/find-dashboard.ts';
 import { parseFlags } from '../../src/dashboard/flags.ts';
+import type { Pod } from '../../src/shared/objects.ts';
 import {
   at,
   CHART,
@@ -59,6 +61,14 @@ const proxy = { auth: { mode: 'proxy' }, tls: { existingSecret: 'page-tls' } };
 
 /** What each set of values makes of the objects. */
 const CASES: Readonly<Record<string, { values: Values; want: (objects: readonly Rendered[]) => void }>> = {
+  'a page that speaks TLS is known by the name of its port': {
+    values: { dashboard: proxy },
+    want: (objects) => assert.ok(servesTls({ spec: podOf(objects) as Pod['spec'] & object })),
+  },
+  'a page that does not is known likewise': {
+    values: NO_NATS,
+    want: (objects) => assert.ok(!servesTls({ spec: podOf(objects) as Pod['spec'] & object })),
+  },
   'by default one Pod listens on its loopback, reads its own namespace, and has no Service but for its metrics': {
     values: NO_NATS,
     want: (objects) => {

@@ -133,6 +133,51 @@ test('a dashboard that wants to know who asks gets the token, and says what is m
   assert.deepEqual(tokens, [undefined, 'Bearer secret']);
 });
 
+/** An API server with one Pod, a dashboard's. @returns the environment of who talks to it */
+async function clusterWith(context: TestContext, pod: object): Promise<NodeJS.ProcessEnv> {
+  const metadata = { name: 'cnn-sweep-dashboard-5d9f', namespace: 'ours', uid: 'u', resourceVersion: '1' };
+  const status = { conditions: [{ type: 'Ready', status: 'True' }] };
+  const server = await impostor(context, ({ url = '' }, response) => {
+    const isPods = url.startsWith('/api/v1/namespaces/ours/pods?');
+    response.writeHead(isPods ? 200 : 404, { 'content-type': 'application/json' });
+    response.end(JSON.stringify({ metadata: { resourceVersion: '1' }, items: [{ metadata, status, ...pod }] }));
+  });
+  const named = (kind: string, what: object) => [{ name: 'x', [kind]: what }];
+  const KUBECONFIG = join(await makeFolder(context), 'kubeconfig');
+  await writeFile(
+    KUBECONFIG,
+    JSON.stringify({
+      ...{ apiVersion: 'v1', kind: 'Config', 'current-context': 'x' },
+      clusters: named('cluster', { server, 'insecure-skip-tls-verify': true }),
+      users: named('user', {}),
+      contexts: named('context', { cluster: 'x', user: 'x', namespace: 'ours' }),
+    }),
+  );
+  return { KUBECONFIG };
+}
+
+test('a dashboard whose Pod serves TLS is not asked through a forwarded port, and what to give is said', async (context) => {
+  const ports = [{ name: 'https', containerPort: 8080 }, { name: 'metrics', containerPort: 9090 }]; // biome-ignore format: one line
+  const env = await clusterWith(context, { spec: { containers: [{ ports }] } });
+  const { code, stderr } = await runProgram(['model', 'study'], { cwd: await makeFolder(context), env });
+  assert.equal(
+    stderr,
+    'cnn-sweep: Pod ours/cnn-sweep-dashboard-5d9f serves TLS, with a certificate for its own name and not for a forwarded port: ' +
+      'give --dashboard https://<its name>\n',
+  );
+  assert.equal(code, 2);
+});
+
+test('a dashboard whose Pod speaks plainly is asked through a forwarded port', async (context) => {
+  const env = await clusterWith(context, { spec: { containers: [{ ports: [{ name: 'http' }, {}] }, {}] } });
+  const { code, stderr } = await runProgram(['model', 'study'], { cwd: await makeFolder(context), env });
+  assert.match(
+    stderr,
+    /port-forward to cnn-sweep-dashboard-5d9f: .*\n.*the dashboard at 127\.0\.0\.1:\d+ does not answer/,
+  );
+  assert.equal(code, 1);
+});
+
 test('an archive that would leave its folder is refused, and nothing is left', async (context) => {
   const archive = zipSync({ 'model.json': new Uint8Array(), '../evil': new Uint8Array([1]) });
   const best = { trial: 0, network: '(3)', epoch: 1 };
