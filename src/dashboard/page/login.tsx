@@ -1,5 +1,7 @@
+import type { FunctionComponent } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import type { Client } from './client.ts';
+import { post } from './post.ts';
 import { useSource } from './source.ts';
 
 export interface Whoami {
@@ -17,13 +19,6 @@ interface Answer {
   readonly user: string;
 }
 
-/** Relative to the page, as everything. */
-const post = (path: string, body?: unknown) =>
-  fetch(new URL(path, document.baseURI), {
-    method: 'POST',
-    ...(body !== undefined && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
-  });
-
 export function useWhoami(client: Client): Whoami {
   const [answer, setAnswer] = useState<Answer>({ mode: '', user: '' });
   const isLoginNeeded = useSource(client.isLoginNeeded);
@@ -39,44 +34,19 @@ export function useWhoami(client: Client): Whoami {
   };
 }
 
-const FAILURES: Readonly<Record<number, string>> = {
-  401: 'The token is not, or no longer, good.',
-  404: 'No token is taken here: a proxy logs people in. Open the page through it.',
-  429: 'Too many tries: wait a moment.',
-};
+interface LoginProps {
+  readonly hasEnded: boolean;
+}
 
-/** Trades a token for a cookie that no script can read; then the page is where it was. */
-export function Login({ hasEnded }: { readonly hasEnded: boolean }) {
+/** Its form comes when it is needed: most never see it. */
+export function Login({ hasEnded }: LoginProps) {
+  const [Form, setForm] = useState<FunctionComponent<LoginProps> | null>(null);
   const [failure, setFailure] = useState('');
-  const logIn = async (token: string) => {
-    const response = await post('login', { token }).catch(() => undefined);
-    if (response?.ok) return location.reload();
-    setFailure(FAILURES[response?.status ?? 0] ?? 'The server did not answer: try again.');
-  };
-  return (
-    <main id="main">
-      <h1 class="plain">Log in</h1>
-      <section class="login">
-        {hasEnded && <p role="status">Your login has ended. With a new token you are back where you were.</p>}
-        <form
-          onSubmit={(event) => {
-            event.preventDefault();
-            logIn(String(new FormData(event.currentTarget).get('token') ?? '').trim());
-          }}
-        >
-          <label for="token">A token of Kubernetes for the audience cnn-sweep</label>
-          <input id="token" name="token" type="password" autocomplete="off" required />
-          <button type="submit">Log in</button>
-          <p class="problem" role="alert">
-            {failure}
-          </p>
-        </form>
-        <h2>Where it comes from</h2>
-        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard */}
-        <pre tabIndex={0}>
-          <code>kubectl create token SERVICE-ACCOUNT --audience cnn-sweep --duration 8h</code>
-        </pre>
-      </section>
-    </main>
-  );
+  useEffect(() => {
+    import('./login-form.tsx').then(
+      ({ LoginForm }) => setForm(() => LoginForm),
+      () => setFailure('The login could not be loaded: reload the page.'),
+    );
+  }, []);
+  return <main id="main">{Form ? <Form hasEnded={hasEnded} /> : failure}</main>;
 }

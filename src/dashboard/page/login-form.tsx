@@ -1,0 +1,44 @@
+import { useState } from 'preact/hooks';
+import { post } from './post.ts';
+
+const FAILURES: Readonly<Record<number, string>> = {
+  401: 'The token is not, or no longer, good.',
+  404: 'No token is taken here: a proxy logs people in. Open the page through it.',
+  429: 'Too many tries: wait a moment.',
+};
+
+/** Trades a token for a cookie that no script can read; then the page is where it was. */
+export function LoginForm({ hasEnded }: { readonly hasEnded: boolean }) {
+  const [failure, setFailure] = useState('');
+  const logIn = async (token: string) => {
+    const response = await post('login', { token }).catch(() => undefined);
+    if (response?.ok) return location.reload();
+    setFailure(FAILURES[response?.status ?? 0] ?? 'The server did not answer: try again.');
+  };
+  return (
+    <>
+      <h1 class="plain">Log in</h1>
+      <section class="login">
+        {hasEnded && <p role="status">Your login has ended. With a new token you are back where you were.</p>}
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            logIn(String(new FormData(event.currentTarget).get('token') ?? '').trim());
+          }}
+        >
+          <label for="token">A token of Kubernetes for the audience cnn-sweep</label>
+          <input id="token" name="token" type="password" autocomplete="off" required />
+          <button type="submit">Log in</button>
+          <p class="problem" role="alert">
+            {failure}
+          </p>
+        </form>
+        <h2>Where it comes from</h2>
+        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard */}
+        <pre tabIndex={0}>
+          <code>kubectl create token SERVICE-ACCOUNT --audience cnn-sweep --duration 8h</code>
+        </pre>
+      </section>
+    </>
+  );
+}
