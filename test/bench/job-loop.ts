@@ -1,14 +1,15 @@
-import { openCluster } from '../../src/shared/calls.ts';
+import { type NewObject, openCluster } from '../../src/shared/calls.ts';
 import { openWire, readKubeConfigFile } from '../../src/shared/cluster.ts';
 import { JOBS } from '../../src/shared/kinds.ts';
 import { ObjectCache } from '../../src/shared/object-cache.ts';
 import type { Job } from '../../src/shared/objects.ts';
 import { startReflector } from '../../src/shared/reflector.ts';
 
-/** The rival: a loop that creates bare Jobs, so many at once, and deletes them when they are complete.
+/** The rival: a loop that creates Jobs, so many at once, and deletes them when they are complete.
  * @returns Jobs a second
  */
-export async function bareLoop(kubeconfig: string, count: number, atOnce: number): Promise<number> {
+export async function jobLoop(kubeconfig: string, atOnce: number, jobs: readonly NewObject[]): Promise<number> {
+  const count = jobs.length;
   const wire = openWire(() => readKubeConfigFile(kubeconfig));
   const cluster = openCluster(wire);
   const complete = new Set<string>();
@@ -19,8 +20,8 @@ export async function bareLoop(kubeconfig: string, count: number, atOnce: number
     finish = resolve;
   });
   const create = async () => {
-    const at = created++;
-    await cluster.createJob(bareJob(`bare-${at}`));
+    const job = jobs[created++];
+    if (job) await cluster.createJob(job);
   };
   const reflector = startReflector<Job>({
     cluster,
@@ -47,7 +48,8 @@ export async function bareLoop(kubeconfig: string, count: number, atOnce: number
   return count / seconds;
 }
 
-function bareJob(name: string) {
+/** With as little in it as a Job can have. */
+export function bareJob(name: string) {
   const container = { name: 'trainer', image: 'trainer', resources: { limits: { 'nvidia.com/gpu': 1 } } };
   return {
     apiVersion: 'batch/v1',
