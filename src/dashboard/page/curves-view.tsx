@@ -72,7 +72,7 @@ function NoCurves({ data: { state, areCurvesRead } }: { readonly data: SweepPage
         ? 'No measurement of this sweep has reached the dashboard.'
         : capitalised(detail.message) || 'No trial has started yet.';
   return (
-    <div class="empty">
+    <div class="empty reading">
       <p>
         <strong>No curve yet.</strong> {waits}
       </p>
