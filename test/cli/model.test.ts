@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer, type RequestListener } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -10,6 +11,7 @@ import { type Models, zipModel } from '../../src/dashboard/models.ts';
 import { Store } from '../../src/dashboard/store.ts';
 import { makeApp, makeInput, STUDY, tell, UID } from '../dashboard/builders.ts';
 import { makeFolder } from '../local/folders.ts';
+import { makeCertificate } from '../shared/nats-server.ts';
 import { runProgram } from './program.ts';
 
 const FILES = { 'model.json': new TextEncoder().encode('{}'), 'weights.bin': new Uint8Array([1, 2, 3]) };
@@ -131,6 +133,21 @@ test('a dashboard that wants to know who asks gets the token, and says what is m
   await writeFile(join(cwd, 'token'), 'secret\n');
   await download(context, url, '--token-file', join(cwd, 'token'));
   assert.deepEqual(tokens, [undefined, 'Bearer secret']);
+});
+
+test('over TLS an authority of one’s own is trusted if it is named, and else it is said why not', async (context) => {
+  const { certFile, keyFile } = await makeCertificate(await makeFolder(context));
+  const options = { cert: await readFile(certFile), key: await readFile(keyFile) };
+  const server = createTlsServer(options, (_request, response) => response.writeHead(401).end('{}'));
+  server.listen(0, '127.0.0.1');
+  context.after(() => server.close());
+  await once(server, 'listening');
+  const url = `https://localhost:${(server.address() as AddressInfo).port}`;
+  const args = ['model', 'study', '--namespace', 'local', '--dashboard', url];
+  const named = await runProgram(args, { env: { NODE_EXTRA_CA_CERTS: certFile } });
+  assert.equal(named.stderr, 'cnn-sweep: the dashboard wants to know who asks: give --token-file\n');
+  const { stderr } = await runProgram(args, { env: { NODE_EXTRA_CA_CERTS: '' } });
+  assert.match(stderr, /^cnn-sweep: the dashboard at localhost:\d+ does not answer: self-signed certificate/);
 });
 
 /** An API server with one Pod, a dashboard's. @returns the environment of who talks to it */

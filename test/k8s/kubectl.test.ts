@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { MAX_MESSAGE, MAX_STATUS_BYTES, type SweepStatus } from '../../src/sweep/status.ts';
@@ -107,6 +108,27 @@ describe('kubectl get', () => {
     assert.match(names, /^sweep\.cnn-sweep\.dev\/study$/m);
     assert.match(names, /^trialresultslice\.cnn-sweep\.dev\//m);
   });
+});
+
+test('the recipe of docs/dashboard.md makes a token that is good for the dashboard, of one who lists Sweeps and nothing else', async () => {
+  const guide = await readFile(path.join(ROOT, 'docs/dashboard.md'), 'utf8');
+  const [, recipe = ''] = /```sh\n(kubectl create serviceaccount[\s\S]*?)```/.exec(guide) ?? [];
+  await kubectl('create', 'namespace', 'team-a');
+  let token = '';
+  for (const line of recipe.trim().split('\n')) token = await kubectl(...line.split(' ').slice(1));
+  const spec = { token: token.trim(), audiences: ['cnn-sweep'] };
+  const review = await api.request('POST', '/apis/authentication.k8s.io/v1/tokenreviews', { spec });
+  const { authenticated, user } = review.body.status as { authenticated?: boolean; user: { username: string } };
+  assert.ok(authenticated, JSON.stringify(review.body));
+  const may = (verb: string, what: string, namespace: string) =>
+    kubectl('auth', 'can-i', verb, what, '--namespace', namespace, '--as', user.username).then(
+      (said) => said.trim(),
+      () => 'no',
+    );
+  assert.equal(await may('list', 'sweeps.cnn-sweep.dev', 'team-a'), 'yes');
+  assert.equal(await may('list', 'sweeps.cnn-sweep.dev', 'default'), 'no');
+  assert.equal(await may('create', 'sweeps.cnn-sweep.dev', 'team-a'), 'no');
+  assert.equal(await may('list', 'secrets', 'team-a'), 'no');
 });
 
 describe('kubectl apply', () => {
