@@ -42,7 +42,7 @@ function explainBest(best: Best, verdict: VerdictView, state: SweepState): Expla
     notes: [
       ...unfinishedNotes(state),
       ...networkNotes(state.rows.get(best.trial)),
-      overfittingNote(best, detail, state.rows.get(best.trial)?.turningEpoch ?? null),
+      overfittingNote(best, detail, state.rows.get(best.trial)),
       ...(best.finding === 'StillImproving' ? ['It is still improving: more epochs may help.'] : []),
       certaintyNote(best, verdict, state.rows),
       ...testNotes(best, verdict),
@@ -99,14 +99,14 @@ function failedNotes({ trials: { failed } }: SweepDetail): string[] {
 function overfittingNote(
   { rise, gap, epoch }: Best,
   { maxLossRise, maxAccuracyGap, checkpoint }: SweepDetail,
-  turn: number | null,
+  row: TrialRow | undefined,
 ): string {
   const allowed = `${percent(maxLossRise)} is allowed`;
   const risen =
     rise > 0
-      ? `Its validation loss${turn === null ? '' : `, smoothed, turns at epoch ${turn} and`} ends ${percent(rise)} above its minimum (${allowed})`
+      ? `Its validation loss${row?.turningEpoch == null ? '' : `, smoothed, turns at epoch ${row.turningEpoch} and`} ends ${percent(rise)} above its minimum (${allowed})`
       : checkpoint === 'BestEpoch'
-        ? `It is kept at epoch ${epoch}, the minimum of its validation loss`
+        ? capitalised(row?.reason ?? `kept at epoch ${epoch}, the minimum of its validation loss`)
         : `At epoch ${epoch}, its last, its validation loss stands at its minimum (a rise of ${allowed})`;
   const limit = maxAccuracyGap === null ? '' : ` (at most ${points(maxAccuracyGap)} are allowed)`;
   const side = gap < 0 ? 'below' : 'above';

@@ -237,6 +237,22 @@ test('what the short name of a network stands for', () => {
   assert.ok(explainVerdict(ended).notes.includes(`(12,32) relu max is ${words(2)}.`));
 });
 
+test('a winner that is kept before its curve turns says that it would overfit, trained on', async () => {
+  const { sweep } = study;
+  const selection = { ...sweep.spec.selection, checkpoint: 'BestEpoch' } as const;
+  const state = await readState((store) =>
+    tellStudy(store, { ...study, sweep: { ...sweep, spec: { ...sweep.spec, selection } } }),
+  );
+  const { headline, notes } = explainVerdict(state);
+  assert.match(headline, /^\(96,256\) relu max is the best/);
+  assert.ok(
+    notes.some((note) =>
+      /^Kept at epoch 5; trained to 15 it would overfit \(rise \d+ %\), and its training/.test(note),
+    ),
+    notes.join('\n'),
+  );
+});
+
 test('equal by loss is not equal: who is as good as the best is named, with the accuracy that it has more', () => {
   const { verdict } = ended;
   const best = ended.rows.get(2) as TrialRow;
