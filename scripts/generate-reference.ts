@@ -1,4 +1,5 @@
-// Writes docs/sweep-file.md from the schema: `node scripts/generate-reference.ts`. A test proves that the page is up to date.
+// Writes docs/sweep-file.md from the schema and a sample: `node scripts/generate-reference.ts`. A test proves that the page is up to date.
+import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { MAX_LEVELS } from '../src/sweep/data.ts';
@@ -7,22 +8,34 @@ import { either, withCommas } from '../src/sweep/path.ts';
 import { MAX_TRIALS, SweepSchema } from '../src/sweep/schema.ts';
 
 export const REFERENCE = fileURLToPath(new URL('../docs/sweep-file.md', import.meta.url));
+const SAMPLE = new URL('../k8s/samples/quick.yaml', import.meta.url);
 
-/** The reference page of the sweep file: every field with its type, bound, default and sentence. Pure. */
+/** The reference page of the sweep file: a whole one, then every field with its type, bound, default and sentence. */
 export function buildReference(): string {
   const rows = [...fieldsOf(SweepSchema as Field, '', true)];
-  return `<!-- Written by scripts/generate-reference.ts from src/sweep/schema.ts; do not edit. -->
+  return `<!-- Written by scripts/generate-reference.ts from src/sweep/schema.ts and k8s/samples/quick.yaml; do not edit. -->
 
 # The sweep file
 
 One YAML (or JSON) file describes a sweep, for a run on one machine and for \`kubectl apply\` alike. \`cnn-sweep validate\` reports everything
-that is wrong in it at once. \`[]\` stands for an item of a list, \`*\` for a key of your own; \`null\` counts as absent, and \`status\` is ignored.
+that is wrong in it at once. This one, [quick.yaml](../k8s/samples/quick.yaml), is complete: \`bin/cnn-sweep run FILE\` trains it.
+
+\`\`\`yaml
+${readFileSync(SAMPLE, 'utf8').trim()}
+\`\`\`
+
+In a cluster each of its trials asks for a GPU, since it names no resources. With some, and no GPU: [mnist.yaml](../k8s/samples/mnist.yaml); through
+a queue: [kueue.yaml](../k8s/samples/kueue.yaml).
+
+## Every field
+
+\`[]\` stands for an item of a list, \`*\` for a key of your own; \`null\` counts as absent, and \`status\` is ignored.
 
 | field | type | allowed | default | |
 |---|---|---|---|---|
 ${rows.join('\n')}
 
-Beyond what the table says:
+## Beyond what the table says
 
 - A file has at most 1 MiB, one document, ${MAX_LEVELS} levels and 100 aliases; no key is given twice, and no unknown field is accepted.
 - A sweep has at most ${withCommas(MAX_TRIALS)} trials, counted before equal points are merged.

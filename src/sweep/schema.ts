@@ -112,7 +112,8 @@ export const SelectionSchema = Type.Object(
       Type.Number({
         minimum: 0,
         maximum: 1,
-        description: 'Optional second filter: training minus validation accuracy at the kept epoch; absent: no limit.',
+        description:
+          'Optional second filter: training minus validation accuracy at the kept epoch, 0.08 for 8 points; absent: no limit.',
       }),
     ),
     parsimony: oneOf(
