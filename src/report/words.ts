@@ -159,7 +159,7 @@ function certaintyNote(verdict: Verdict, data: ReportData): string {
   const close = verdict.withinOneStandardErrorTrials.filter((trial) => trial !== data.best);
   const names = close.length <= 3 ? close.map((trial) => nameOf(data, trial)) : [];
   const who = names.length > 0 ? ` (${list(names)})` : '';
-  return `How sure: ${plural(others, 'other eligible network')}${who} ${others === 1 ? 'stands' : 'stand'} within one standard error of the lowest loss, so the data cannot tell them apart. ${CAVEAT}`;
+  return `How sure: ${plural(others, 'other eligible network')}${who} ${others === 1 ? 'stands' : 'stand'} within one standard error of the lowest loss: by loss nobody can tell ${others === 1 ? 'it' : 'them'} from the best. ${CAVEAT}`;
 }
 
 const CAVEAT = 'The ± is that of the validation set only: training again with another seed may differ by more.';
