@@ -112,6 +112,27 @@ test('environment: the variables that are read are documented, and there are no 
   assert.deepEqual(sorted(namesBelow('docs/programs.md', 'Environment')), sorted(names));
 });
 
+test('commands of ours that are to be copied are those of the command line, with its flags', () => {
+  const options = read('src/cli/main.ts');
+  let found = 0;
+  for (const file of [
+    'README.md',
+    ...['kubernetes', 'dashboard', 'nats', 'runbooks'].map((name) => `docs/${name}.md`),
+  ]) {
+    for (const [, block = ''] of read(file).matchAll(/```sh\n([\s\S]*?)```/g)) {
+      for (const [line, command] of block.matchAll(/^bin\/cnn-sweep ([a-z]+)[^#\n]*/gm)) {
+        const [, ofCommand = ''] = options.split(`\ncommand('${command}`);
+        const [own = ''] = ofCommand.split('\ncommand(');
+        for (const [, flag = ''] of line.matchAll(/ --([a-z-]+)/g)) {
+          assert.match(own, new RegExp(`option\\([^)]*--${flag}[ ']`), `${file}: ${line}`);
+          found++;
+        }
+      }
+    }
+  }
+  assert.ok(found > 6, `${found} flags`);
+});
+
 test('links from one page of the documentation to another lead somewhere', () => {
   for (const file of ['metrics', 'reasons', 'programs', 'runbooks', 'kubernetes', 'kinds'].map(
     (name) => `docs/${name}.md`,
