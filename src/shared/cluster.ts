@@ -106,7 +106,9 @@ export async function forwardPort(
     open.add(socket);
     socket.once('close', () => open.delete(socket)).on('error', () => undefined);
     connect(socket).catch((error: unknown) => {
-      onError(error instanceof Error ? error : new Error(`${error}`));
+      // A web socket that is refused throws no error, but its event.
+      const { message = `${error}` } = error as { readonly message?: string };
+      onError(error instanceof Error ? error : new Error(message));
       socket.destroy();
     });
   });

@@ -190,7 +190,7 @@ test('a dashboard whose Pod speaks plainly is asked through a forwarded port', a
   const { code, stderr } = await runProgram(['model', 'study'], { cwd: await makeFolder(context), env });
   assert.match(
     stderr,
-    /port-forward to cnn-sweep-dashboard-5d9f: .*\n.*the dashboard at 127\.0\.0\.1:\d+ does not answer/,
+    /port-forward to cnn-sweep-dashboard-5d9f: Unexpected server response: 404\n.*the dashboard at 127\.0\.0\.1:\d+ does not answer/,
   );
   assert.equal(code, 1);
 });
