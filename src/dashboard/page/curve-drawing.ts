@@ -3,7 +3,7 @@ import { NARROW } from '../../report/charts/curves.ts';
 import { spread, textWidth } from '../../report/charts/labels.ts';
 import { shorten } from '../../report/charts/marks.ts';
 import { resolveColour } from './colour.ts';
-import { type CurveLines, type CurvesChart, lineColour, nameColour } from './curves.ts';
+import { type CurveLines, type CurveMark, type CurvesChart, lineColour, nameColour } from './curves.ts';
 import { valueAt } from './zoom.ts';
 
 /** Around the frame, in CSS pixels. */
@@ -148,34 +148,51 @@ function fillGap(pen: Pen, { x, training, validation }: CurveLines, colour: stri
   ctx.globalAlpha = 1;
 }
 
-/** Rules with their names above the frame, in two rows so that neighbours do not meet. */
+/** Rules with their names above the frame, in two rows so that neighbours do not meet; no rule goes through a name. */
 function drawMarks(pen: Pen, { marks, lines, selected }: CurvesChart): void {
-  const { ctx, ratio } = pen;
   const owner = lines.find(({ trial }) => trial === selected);
-  for (const { x, y, text, isKept } of marks) {
-    const px = Math.round(pen.x(x)) + 0.5;
-    const row = isKept ? 0 : 1;
-    ctx.strokeStyle = resolveColour('var(--ink)');
-    ctx.lineWidth = ratio;
-    ctx.setLineDash(isKept ? [] : [3 * ratio, 3 * ratio]);
-    ctx.beginPath();
-    ctx.moveTo(px, pen.top - (isKept ? 22 : 5) * ratio);
-    ctx.lineTo(px, pen.bottom);
-    ctx.stroke();
-    ctx.setLineDash([]);
-    const share = (px - pen.left) / (pen.right - pen.left);
-    ctx.font = `${isKept ? 600 : 400} ${12 * ratio}px ${pen.family}`;
-    ctx.textAlign = share > 0.6 ? 'right' : share < 0.25 ? 'left' : 'center';
-    ctx.textBaseline = 'middle';
-    ctx.fillStyle = resolveColour('var(--ink)');
-    const nudge = ctx.textAlign === 'right' ? 4 : ctx.textAlign === 'left' ? -4 : 0;
-    ctx.fillText(text, px + nudge * ratio, pen.top - (30 - 17 * row) * ratio);
+  for (const mark of marks) drawRule(pen, mark);
+  for (const mark of marks) drawMarkName(pen, mark);
+  for (const { x, y, isKept } of marks) {
     if (!isKept || y === null || !owner || pen.y(y) < pen.top || pen.y(y) > pen.bottom) continue;
-    ctx.fillStyle = resolveColour('var(--panel)');
+    const px = placeOf(pen, x);
+    pen.ctx.fillStyle = resolveColour('var(--panel)');
     disc(pen, px, pen.y(y), 7);
-    ctx.fillStyle = resolveColour(lineColour(owner, selected));
+    pen.ctx.fillStyle = resolveColour(lineColour(owner, selected));
     disc(pen, px, pen.y(y), 5.5);
   }
+}
+
+const placeOf = (pen: Pen, x: number) => Math.round(pen.x(x)) + 0.5;
+
+function drawRule(pen: Pen, { x, isKept }: CurveMark): void {
+  const { ctx, ratio } = pen;
+  const px = placeOf(pen, x);
+  ctx.strokeStyle = resolveColour('var(--ink)');
+  ctx.lineWidth = ratio;
+  ctx.setLineDash(isKept ? [] : [3 * ratio, 3 * ratio]);
+  ctx.beginPath();
+  ctx.moveTo(px, pen.top - (isKept ? 22 : 5) * ratio);
+  ctx.lineTo(px, pen.bottom);
+  ctx.stroke();
+  ctx.setLineDash([]);
+}
+
+function drawMarkName(pen: Pen, { x, text, isKept }: CurveMark): void {
+  const { ctx, ratio } = pen;
+  const px = placeOf(pen, x);
+  const share = (px - pen.left) / (pen.right - pen.left);
+  ctx.font = `${isKept ? 600 : 400} ${12 * ratio}px ${pen.family}`;
+  ctx.textAlign = share > 0.6 ? 'right' : share < 0.25 ? 'left' : 'center';
+  ctx.textBaseline = 'middle';
+  const nudge = ctx.textAlign === 'right' ? 4 : ctx.textAlign === 'left' ? -4 : 0;
+  const place = [px + nudge * ratio, pen.top - (30 - (isKept ? 0 : 17)) * ratio] as const;
+  ctx.lineJoin = 'round';
+  ctx.lineWidth = 5 * ratio;
+  ctx.strokeStyle = resolveColour('var(--panel)');
+  ctx.strokeText(text, ...place);
+  ctx.fillStyle = resolveColour('var(--ink)');
+  ctx.fillText(text, ...place);
 }
 
 /** Where a validation curve ends or leaves the frame on its right. Into a part of it a name is no way in: what is not there has none. */

@@ -35,7 +35,7 @@ function Figures({ state: { verdict } }: { readonly state: SweepState }) {
     [
       'Test accuracy',
       formatAccuracy(verdict?.test?.accuracy),
-      verdict?.test ? `loss ${formatLoss(verdict.test.loss)}` : 'sealed',
+      verdict?.test ? `loss ${formatLoss(verdict.test.loss)}` : verdict?.isFinal ? 'not known' : 'sealed',
     ],
     ['Accuracy gap', points(best.gap), 'training − validation'],
     ['Loss rise', percent(best.rise), 'above its minimum'],

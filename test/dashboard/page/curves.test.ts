@@ -116,6 +116,33 @@ describe('a part of the curves', { skip: skipWithoutBrowser }, () => {
     await page.close();
   });
 
+  test('the rule of the kept epoch does not go through the name of the turning point beside it', async () => {
+    const study = readStudy();
+    const selection = { ...study.sweep.spec.selection, checkpoint: 'BestEpoch' } as const;
+    const early = await servePage(built.folder);
+    try {
+      tellStudy(early.store, { ...study, sweep: { ...study.sweep, spec: { ...study.sweep.spec, selection } } });
+      const { page } = await openPage(browser, early.url, '?sweep=local/study', { colorScheme: 'light' });
+      await page.getByText('smoothed validation loss turns at epoch 4').waitFor();
+      await page.getByText('not known').waitFor();
+      const column = await page.locator('.u-over').evaluate((frame: HTMLElement) => {
+        const canvas = frame.parentElement?.querySelector('canvas');
+        const kept = Math.floor(frame.offsetLeft + ((5 - 1) / (15 - 1)) * frame.offsetWidth);
+        // One pixel wide, as high as the letters of the lower name.
+        const { data } = canvas?.getContext('2d')?.getImageData(kept, frame.offsetTop - 19, 1, 12) ?? { data: [] };
+        return Array.from({ length: data.length / 4 }, (_, at) => data[4 * at] ?? 0);
+      });
+      assert.equal(column.length, 12);
+      assert.ok(
+        column.some((red) => red > 230),
+        column.join(),
+      );
+      await page.close();
+    } finally {
+      await early.close();
+    }
+  });
+
   test('a finger scrolls the page and has buttons to zoom', async () => {
     const page = await open('?sweep=local/study', { viewport: { width: 360, height: 780 }, hasTouch: true });
     const chart = await page.locator('.u-over').boundingBox();
