@@ -1,9 +1,8 @@
 import uPlot from 'uplot';
 import { NARROW } from '../../report/charts/curves.ts';
 import { spread, textWidth } from '../../report/charts/labels.ts';
-import { shorten } from '../../report/charts/marks.ts';
 import { resolveColour } from './colour.ts';
-import { type CurveLines, type CurveMark, type CurvesChart, lineColour, nameColour } from './curves.ts';
+import { type CurveLines, type CurveMark, type CurvesChart, lineColour, nameColour, shortenMiddle } from './curves.ts';
 import { valueAt } from './zoom.ts';
 
 /** Around the frame, in CSS pixels. */
@@ -18,7 +17,8 @@ export function rightMargin(chart: CurvesChart, width: number): number {
   return 28 + Math.max(30, ...namedLines(chart).map((lines) => textWidth(endName(lines, width))));
 }
 
-const endName = ({ name }: CurveLines, width: number) => shorten(name, Math.floor((0.26 * width) / textWidth('x')));
+const endName = ({ name }: CurveLines, width: number) =>
+  shortenMiddle(name, Math.floor((0.26 * width) / textWidth('x')));
 const namedLines = ({ lines }: CurvesChart) => (lines.length === 1 ? [] : lines.filter(({ isStrong }) => isStrong));
 
 /** Values to pixels of the canvas: both scales are linear. */

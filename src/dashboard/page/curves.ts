@@ -325,3 +325,10 @@ export function formatTick(value: number, scale: XScale | Quantity): string {
       return String(value);
   }
 }
+
+/** `(48,128)…r 0.001, seed 2`: names of one grid differ at their ends more than in the middle. */
+export function shortenMiddle(name: string, length: number): string {
+  if (name.length <= length) return name;
+  const tail = Math.max(1, Math.floor(0.6 * (length - 1)));
+  return `${name.slice(0, Math.max(1, length - 1 - tail))}…${name.slice(-tail)}`;
+}

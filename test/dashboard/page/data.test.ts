@@ -10,6 +10,7 @@ import {
   curvesTable,
   formatTick,
   medianOfThree,
+  shortenMiddle,
 } from '../../../src/dashboard/page/curves.ts';
 import { fileName } from '../../../src/dashboard/page/download.ts';
 import { cellsOf, heatMapAxes, heatMapKey, heatMapTable } from '../../../src/dashboard/page/heat-map.ts';
@@ -148,6 +149,14 @@ function partOf(curve: CurveView, from: number, to: number): CurveView {
   const part = (value: unknown) => (Array.isArray(value) ? value.slice(from, to) : value);
   return Object.fromEntries(Object.entries(curve).map(([key, value]) => [key, part(value)])) as CurveView;
 }
+
+test('long names that differ at the end still differ when they are shortened', () => {
+  const names = [1, 2, 3].map((seed) => shortenMiddle(`(48,128) relu max, lr 0.001, seed ${seed}`, 24));
+  assert.equal(names[0], '(48,128) r…0.001, seed 1');
+  assert.equal(new Set(names).size, 3);
+  assert.ok(names.every((name) => name.length === 24));
+  assert.equal(shortenMiddle('(12,32) relu max', 24), '(12,32) relu max');
+});
 
 test('over images and over time the same points stand elsewhere', () => {
   const images = chartOf({ x: 'images' });
