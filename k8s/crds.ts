@@ -64,7 +64,7 @@ export function buildCrds(): { sweeps: Crd; trialresultslices: Crd } {
       { name: 'Succeeded', type: 'integer', jsonPath: '.status.trials.succeeded' },
       { name: 'Failed', type: 'integer', jsonPath: '.status.trials.failed' },
       { name: 'Best', type: 'string', jsonPath: '.status.best.network', description: 'Best network so far.' },
-      { name: 'Validation loss', type: 'number', jsonPath: '.status.best.validationLoss', description: 'Of the best.' },
+      { name: 'Validation loss', type: 'string', jsonPath: '.status.best.loss', description: 'Of the best.' },
       AGE,
       { name: 'Message', type: 'string', jsonPath: '.status.message', priority: 1 },
     ],

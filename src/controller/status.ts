@@ -1,4 +1,5 @@
 import { Compile } from 'typebox/compile';
+import { formatLoss } from '../sweep/figures.ts';
 import { planSweep } from '../sweep/plan.ts';
 import type { Reason } from '../sweep/reasons.ts';
 import { isComplete } from '../sweep/records.ts';
@@ -214,6 +215,7 @@ function figuresOf(best: BestModel) {
   return {
     parameterCount: best.parameterCount,
     validationLoss: plain(best.validationLoss),
+    loss: `${formatLoss(best.validationLoss)} ± ${formatLoss(best.validationLossStandardError)}`,
     validationLossStandardError: plain(best.validationLossStandardError),
     validationAccuracy: plain(best.validationAccuracy),
     gap: plain(best.gap),

@@ -44,6 +44,9 @@ export const BestSchema = Type.Object(
     epoch: Type.Integer({ minimum: 1, maximum: 1000, description: 'Kept epoch.' }),
     parameterCount: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Weights and biases.' }),
     validationLoss: Type.Number({ description: 'At the kept epoch, in nats.' }),
+    loss: Type.Optional(
+      Type.String({ maxLength: 32, description: 'The same for people: `1.408 ± 0.020`, with its standard error.' }),
+    ),
     validationLossStandardError: Type.Number({ minimum: 0, description: 'Of the validation loss.' }),
     validationAccuracy: Type.Number({ minimum: 0, maximum: 1, description: 'At the kept epoch.' }),
     gap: Type.Number({ minimum: -1, maximum: 1, description: 'Training minus validation accuracy.' }),

@@ -164,6 +164,7 @@ test('a sweep is trained in Pods, two at once on two GPUs, and its verdict is th
     epoch,
     parameterCount,
     validationLoss,
+    loss: `${validationLoss.toFixed(3)} ± ${validationLossStandardError.toFixed(3)}`,
     validationLossStandardError,
     validationAccuracy,
     gap,

@@ -22,6 +22,7 @@ const STATUS: SweepStatus = {
     epoch: 12,
     parameterCount: 18_554,
     validationLoss: 1.034,
+    loss: '1.034 ± 0.012',
     validationLossStandardError: 0.012,
     validationAccuracy: 0.65,
     gap: 0.1,
@@ -87,7 +88,7 @@ describe('kubectl get', () => {
       head.split(/ {2,}/).map((cell) => cell.trim()),
       ['NAME', 'PHASE', 'TRIALS', 'RUNNING', 'SUCCEEDED', 'FAILED', 'BEST', 'VALIDATION LOSS', 'AGE'],
     );
-    assert.match(row, /^study +Running +10 +2 +4 +1 +\(12,32\) relu max depth 1 +1\.034 +\d+s/);
+    assert.match(row, /^study +Running +10 +2 +4 +1 +\(12,32\) relu max depth 1 +1\.034 ± 0\.012 +\d+s/);
   });
 
   test('shows whose results a slice holds', async () => {
