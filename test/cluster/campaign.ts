@@ -28,7 +28,7 @@ const PARTS: Readonly<
     args: ['--test', 'test/controller/crash.test.ts', 'test/cluster/crash.test.ts'],
   },
   [`outages of ${outageSeconds} s, and nodes that come and go`]: {
-    args: ['--test', 'test/cluster/outages.test.ts', 'test/cluster/nodes.test.ts'],
+    args: ['--test', ...['outages', 'dashboard-outage', 'nodes'].map((name) => `test/cluster/${name}.test.ts`)],
     env: { CNN_SWEEP_TEST_OUTAGE_SECONDS: outageSeconds },
   },
   'people and other controllers': { args: ['--test', 'test/cluster/interference.test.ts'] },
