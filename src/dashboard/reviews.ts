@@ -21,7 +21,7 @@ const GRACE_MS = 15 * 60_000;
 const MAX_ANSWERS = 10_000;
 /** Answers that say no have a place of their own: whoever makes up tokens must not push out those of others. */
 const MAX_REFUSALS = 1_000;
-/** At once; whoever comes then comes again. Who is known to be good never has to. */
+/** Tokens at once; whoever comes then comes again. Who is known to be good never has to. */
 const MAX_ASKING = 32;
 /** Tokens that nobody has seen yet, from one address: behind an Ingress those of all its users. */
 const NEW_PER_SECOND = 10;
@@ -37,8 +37,9 @@ export class CachedReviews implements Reviews {
   constructor(reviews: Reviews, timers: Pick<Timers, 'now'>) {
     this.#reviews = reviews;
     this.#newcomers = new TokenBuckets({ perSecond: NEW_PER_SECOND, burst: NEW_AT_ONCE, timers });
-    this.#users = new Answers(timers, (user) => user !== undefined);
-    this.#rights = new Answers(timers, (mayList) => mayList);
+    this.#users = new Answers(timers, (user) => user !== undefined, MAX_ASKING);
+    // One list asks about every namespace at once, and only somebody who is known can ask for it.
+    this.#rights = new Answers(timers, (mayList) => mayList, Number.POSITIVE_INFINITY);
   }
 
   /** @throws ProblemError `unavailable`, `overloaded`, `too-many-requests` */
@@ -60,7 +61,7 @@ export class CachedReviews implements Reviews {
     });
   }
 
-  /** @throws ProblemError `unavailable`, `overloaded` */
+  /** @throws ProblemError `unavailable` */
   mayList(user: User, namespace: string): Promise<boolean> {
     const key = JSON.stringify([user.name, user.groups, namespace]);
     return this.#rights.of(key, () => this.#reviews.mayList(user, namespace));
@@ -75,13 +76,15 @@ interface Known<Answer> {
 class Answers<Answer> {
   readonly #timers: Pick<Timers, 'now'>;
   readonly #isGood: (answer: Answer) => boolean;
+  readonly #mostAsking: number;
   readonly #good = new Map<string, Known<Answer>>();
   readonly #refused = new Map<string, Known<Answer>>();
   readonly #asking = new Map<string, Promise<Answer>>();
 
-  constructor(timers: Pick<Timers, 'now'>, isGood: (answer: Answer) => boolean) {
+  constructor(timers: Pick<Timers, 'now'>, isGood: (answer: Answer) => boolean, mostAsking: number) {
     this.#timers = timers;
     this.#isGood = isGood;
+    this.#mostAsking = mostAsking;
   }
 
   /** @param admit throws if nobody who is unknown may be asked about now */
@@ -103,10 +106,8 @@ class Answers<Answer> {
     if (asking) return asking;
     // Whoever was good is asked about in any case: others' made-up tokens neither lock them out nor let them stay.
     if (!this.#good.has(key)) admit?.();
-    if (!this.#good.has(key) && this.#asking.size >= MAX_ASKING) {
-      throw new ProblemError('overloaded', 'too many tokens and rights are being asked about', {
-        retryAfterSeconds: 1,
-      });
+    if (!this.#good.has(key) && this.#asking.size >= this.#mostAsking) {
+      throw new ProblemError('overloaded', 'too many tokens are being asked about', { retryAfterSeconds: 1 });
     }
     const answer = ask()
       .then((answer) => {

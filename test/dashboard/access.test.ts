@@ -96,6 +96,16 @@ test('no byte of another tenant’s namespace: lists, totals, and every route of
   }
 });
 
+test('a list of many namespaces asks about all of them at once', async (t) => {
+  const { get, store, reviews } = await open(t);
+  for (let count = 0; count < 100; count++) {
+    store.putSweep(makeInput({ namespace: `many-${count}`, name: 'study', uid: `many-${count}` }));
+  }
+  reviews.rights.set('alice', ['team-a', 'many-7', 'many-99']);
+  const { total, items } = (await get('/sweeps', 'alice-token')).json();
+  assert.deepEqual([total, items.length], [3, 3]);
+});
+
 test('“not there” is asked about as “no right” is, so that time tells nothing', async (t) => {
   const { get, reviews } = await open(t);
   await get('/sweeps/nowhere/nothing', 'alice-token');
