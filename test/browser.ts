@@ -18,9 +18,10 @@ export const skipWithoutBrowser: string | false =
     : `no Chromium at ${PLACES.join(', ')}: apt-get install -y chromium`;
 
 /** Starts a browser that makes no calls of its own.
+ * @param more arguments of its command line
  * @throws Error if none is installed
  */
-export function launchBrowser(): Promise<Browser> {
+export function launchBrowser(more: readonly string[] = []): Promise<Browser> {
   if (chromiumPath === undefined) throw new Error(`no Chromium at ${PLACES.join(', ')}: apt-get install -y chromium`);
   return chromium.launch({
     executablePath: chromiumPath,
@@ -32,6 +33,7 @@ export function launchBrowser(): Promise<Browser> {
       '--disable-background-networking',
       '--disable-component-update',
       '--disable-sync',
+      ...more,
     ],
   });
 }

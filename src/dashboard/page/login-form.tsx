@@ -7,12 +7,22 @@ const FAILURES: Readonly<Record<number, string>> = {
   429: 'Too many tries: wait a moment.',
 };
 
+/** A Secure cookie, from an address that the browser does not trust with one. */
+const DROPPED =
+  'The token is good, but this browser keeps a login only over HTTPS, or from the machine itself: open the page at an address with https, or through kubectl port-forward.';
+
+const isKept = () =>
+  fetch(new URL('api/v1/whoami', document.baseURI)).then(
+    ({ status }) => status !== 401,
+    () => true,
+  );
+
 /** Trades a token for a cookie that no script can read; then the page is where it was. */
 export function LoginForm({ hasEnded }: { readonly hasEnded: boolean }) {
   const [failure, setFailure] = useState('');
   const logIn = async (token: string) => {
     const response = await post('login', { token }).catch(() => undefined);
-    if (response?.ok) return location.reload();
+    if (response?.ok) return (await isKept()) ? location.reload() : setFailure(DROPPED);
     setFailure(FAILURES[response?.status ?? 0] ?? 'The server did not answer: try again.');
   };
   return (
