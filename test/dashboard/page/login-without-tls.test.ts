@@ -35,7 +35,8 @@ describe('the login without TLS', { skip: skipWithoutBrowser }, () => {
     const { page } = await openPage(browser, `http://${host}:${new URL(served.url).port}/`, '');
     await page.getByLabel('A token of Kubernetes').fill('good');
     const answer = page.waitForResponse((response) => response.url().endsWith('/login'));
-    const looked = answer.then(() => page.waitForResponse((response) => response.url().endsWith('/api/v1/whoami')));
+    // The form is there because the first one was answered.
+    const looked = page.waitForResponse((response) => response.url().endsWith('/api/v1/whoami'));
     await page.getByRole('button', { name: 'Log in' }).click();
     assert.equal((await answer).status(), 204);
     return { page, whoami: (await looked).status(), cookies: await page.context().cookies() };
@@ -57,7 +58,10 @@ describe('the login without TLS', { skip: skipWithoutBrowser }, () => {
   test('does not last at an address of the network: the cookie is dropped, and the page says so', async () => {
     const { page, whoami, cookies } = await logInAt(FOREIGN);
     assert.deepEqual([whoami, cookies], [401, []]);
-    await page.getByRole('alert').getByText(/^The token is good, but .* only over HTTPS/).waitFor();
+    await page
+      .getByRole('alert')
+      .getByText(/^The token is good, but .* only over HTTPS/)
+      .waitFor();
     await page.close();
   });
 });
