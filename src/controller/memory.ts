@@ -14,6 +14,8 @@ export class SweepMemory {
   readonly #podsSeen = new Map<string, Set<string>>();
   #read: { readonly generation: number; readonly sweep: ClusterSweep | InvalidSweep } | undefined;
   #snapshot: Snapshot | undefined;
+  /** Jobs that were created since: one that vanishes before the next snapshot was there all the same. */
+  readonly #created = new Map<string, { readonly trial: number; readonly name: string }>();
   readonly #verdicts = new VerdictCache();
 
   /** Parses the Sweep, once a generation. */
@@ -34,9 +36,22 @@ export class SweepMemory {
   ): Snapshot {
     this.#notePods(read.jobs, read.pods);
     const podsSeen = (jobUID: string) => this.#podsSeen.get(jobUID)?.size ?? 0;
-    const remembered = { previous: this.#snapshot, cache: this.slices, podsSeen };
+    const remembered = { previous: this.#previous(), cache: this.slices, podsSeen };
     this.#snapshot = buildSnapshot({ sweep, ...read, sinceSeen, deleteDelayMs, ...remembered });
     return this.#snapshot;
+  }
+
+  /** A Job is there that the last snapshot did not have. */
+  created({ metadata: { uid, name } }: Job, trial: number): void {
+    this.#created.set(uid, { trial, name });
+  }
+
+  #previous(): Snapshot | undefined {
+    const previous = this.#snapshot;
+    if (!previous || this.#created.size === 0) return previous;
+    const unrecordedJobs = new Map([...previous.unrecordedJobs, ...this.#created]);
+    this.#created.clear();
+    return { ...previous, unrecordedJobs };
   }
 
   /** As judgeResults, of what the status shows. */

@@ -44,7 +44,7 @@ export async function startTrials(turn: Turn): Promise<number | undefined> {
 }
 
 async function start(turn: Turn, index: number): Promise<'there' | 'later' | Refusal> {
-  const { sweep, snapshot, trainer } = turn;
+  const { sweep, snapshot, trainer, memory } = turn;
   const trial = sweep.trials[index];
   if (!trial) return 'there';
   const attempt = attemptFor(snapshot, index);
@@ -54,6 +54,7 @@ async function start(turn: Turn, index: number): Promise<'there' | 'later' | Ref
     if (!job) return 'later'; // it went again
     // A stranger's of that name: no refusal that others would wait for. The next turn sees it, and passes over this trial.
     if (!isOurs(job, sweep.uid, trial)) return 'later';
+    memory.sweep.created(job, index);
     if (isNew) noteStarted(turn, job, { trial: index, attempt });
   } catch (error) {
     return refusalOf(turn, error, { trial: index, attempt });

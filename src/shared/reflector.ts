@@ -192,17 +192,25 @@ class Follower<T extends KubernetesObject> {
     return version;
   }
 
-  /** Only UIDs tell whether it is the same object: one that was deleted and created again is two changes. */
+  /** Only UIDs tell whether it is the same object: one that was deleted and created again is two changes. Nobody is told before all
+   * is in the cache: who acts on the first change would take what is not there yet for gone.
+   */
   #replaceAll(listed: ReadonlyMap<string, T>): void {
     const { cache } = this.#options;
+    const changes: (readonly [T, Change])[] = [];
     for (const known of [...cache.values(this.#namespace)]) {
       const { namespace, name, uid } = known.metadata;
-      if (listed.get(`${namespace}/${name}`)?.metadata.uid !== uid) this.#remove(known);
+      if (listed.get(`${namespace}/${name}`)?.metadata.uid === uid) continue;
+      cache.remove(namespace, name);
+      changes.push([known, 'deleted']);
     }
     for (const object of listed.values()) {
       const known = cache.get(object.metadata.namespace, object.metadata.name);
-      if (known !== object) this.#put(object);
+      if (known === object) continue;
+      cache.set(object);
+      changes.push([object, known ? 'modified' : 'added']);
     }
+    for (const [object, change] of changes) this.#tell(object, change);
   }
 
   /** One watch, until its normal end. */

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { isValid } from '../../src/controller/cluster-sweep.ts';
 import { SweepMemory } from '../../src/controller/memory.ts';
 import { VerdictCache } from '../../src/controller/verdict-cache.ts';
+import type { SliceObject } from '../../src/shared/objects.ts';
 import { summarise } from '../../src/sweep/curve.ts';
 import { judgeResults } from '../../src/sweep/records.ts';
 import type { Outcome } from '../../src/sweep/result.ts';
@@ -56,6 +57,20 @@ test('a Job that vanished between two snapshots is lost', () => {
   memory.snapshot(sweep, { jobs: [makeJob(sweep, 1)], pods: [], slices: [] }, options);
   const snapshot = memory.snapshot(sweep, { jobs: [], pods: [], slices: [] }, options);
   assert.deepEqual([...snapshot.lost.keys()], [1]);
+});
+
+test('a Job that was created and vanished before anybody looked is lost, and once', () => {
+  const memory = new SweepMemory();
+  const sweep = makeClusterSweep(3);
+  const options = { sinceSeen: new Facts().sinceSeen, deleteDelayMs: 1 };
+  const look = (...slices: SliceObject[]) => memory.snapshot(sweep, { jobs: [], pods: [], slices }, options);
+  look();
+  memory.created(makeJob(sweep, 1), 1);
+  assert.deepEqual([...look().losses], [[1, 1]]);
+  assert.deepEqual([...look().losses], [[1, 1]]);
+  // One that was recorded and released meanwhile is none.
+  memory.created(makeJob(sweep, 2), 2);
+  assert.deepEqual([...look(makeSlice(sweep, 0, [makeRecord(sweep, 2)])).losses], [[1, 1]]);
 });
 
 test('records that a newer slice brings are judged, old ones from memory', () => {

@@ -66,6 +66,13 @@ test('a list comes in pages, all of one version', async () => {
   world.assertSame();
 });
 
+test('of a list nobody is told before all of it is in the cache', async () => {
+  const world = new World();
+  for (const name of ['a', 'b', 'c']) world.create(name);
+  await world.follow();
+  assert.deepEqual(world.sizes, [3, 3, 3]);
+});
+
 test('namespaces are followed one by one', async () => {
   const world = new World();
   for (const namespace of ['n1', 'n2', 'n3']) world.create('a', { namespace });

@@ -17,6 +17,8 @@ export class World {
   readonly server = new FakeApiServer({ timers: this.clock });
   readonly cache = new ObjectCache<Job>(controllerUID);
   readonly changes: string[] = [];
+  /** What the cache held at each of them. */
+  readonly sizes: number[] = [];
   readonly problems: ReflectorProblem[] = [];
   fault: FakeApiServer['fault'] = () => undefined;
 
@@ -40,7 +42,10 @@ export class World {
       namespaces,
       project: keepJob,
       cache: this.cache,
-      onChange: ({ metadata }, change) => this.changes.push(`${change} ${metadata.name} ${metadata.uid.slice(-2)}`),
+      onChange: ({ metadata }, change) => {
+        this.changes.push(`${change} ${metadata.name} ${metadata.uid.slice(-2)}`);
+        this.sizes.push(this.cache.size);
+      },
       onProblem: (problem) => this.problems.push(problem),
       timers: this.clock,
       random: () => 0.5,
