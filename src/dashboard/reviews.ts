@@ -19,7 +19,7 @@ const GOOD_MS = 60_000;
 const GRACE_MS = 15 * 60_000;
 /** A thousand users of ten namespaces. */
 const MAX_ANSWERS = 10_000;
-/** Answers that say no have a place of their own: whoever makes up tokens must not push out those of others. */
+/** Tokens that are not good have a place of their own: whoever makes them up must not push out those of others. */
 const MAX_REFUSALS = 1_000;
 /** Tokens at once; whoever comes then comes again. Who is known to be good never has to. */
 const MAX_ASKING = 32;
@@ -37,9 +37,10 @@ export class CachedReviews implements Reviews {
   constructor(reviews: Reviews, timers: Pick<Timers, 'now'>) {
     this.#reviews = reviews;
     this.#newcomers = new TokenBuckets({ perSecond: NEW_PER_SECOND, burst: NEW_AT_ONCE, timers });
-    this.#users = new Answers(timers, (user) => user !== undefined, MAX_ASKING);
+    this.#users = new Answers(timers, (user) => user !== undefined, { asking: MAX_ASKING, refusals: MAX_REFUSALS });
     // One list asks about every namespace at once, and only somebody who is known can ask for it.
-    this.#rights = new Answers(timers, (mayList) => mayList, Number.POSITIVE_INFINITY);
+    const bounds = { asking: Number.POSITIVE_INFINITY, refusals: MAX_ANSWERS };
+    this.#rights = new Answers(timers, (mayList) => mayList, bounds);
   }
 
   /** @throws ProblemError `unavailable`, `overloaded`, `too-many-requests` */
@@ -73,18 +74,24 @@ interface Known<Answer> {
   readonly atMs: number;
 }
 
+/** How many at most are asked about at once, and how many answers that say no are kept. */
+interface Bounds {
+  readonly asking: number;
+  readonly refusals: number;
+}
+
 class Answers<Answer> {
   readonly #timers: Pick<Timers, 'now'>;
   readonly #isGood: (answer: Answer) => boolean;
-  readonly #mostAsking: number;
+  readonly #most: Bounds;
   readonly #good = new Map<string, Known<Answer>>();
   readonly #refused = new Map<string, Known<Answer>>();
   readonly #asking = new Map<string, Promise<Answer>>();
 
-  constructor(timers: Pick<Timers, 'now'>, isGood: (answer: Answer) => boolean, mostAsking: number) {
+  constructor(timers: Pick<Timers, 'now'>, isGood: (answer: Answer) => boolean, most: Bounds) {
     this.#timers = timers;
     this.#isGood = isGood;
-    this.#mostAsking = mostAsking;
+    this.#most = most;
   }
 
   /** @param admit throws if nobody who is unknown may be asked about now */
@@ -106,7 +113,7 @@ class Answers<Answer> {
     if (asking) return asking;
     // Whoever was good is asked about in any case: others' made-up tokens neither lock them out nor let them stay.
     if (!this.#good.has(key)) admit?.();
-    if (!this.#good.has(key) && this.#asking.size >= this.#mostAsking) {
+    if (!this.#good.has(key) && this.#asking.size >= this.#most.asking) {
       throw new ProblemError('overloaded', 'too many tokens are being asked about', { retryAfterSeconds: 1 });
     }
     const answer = ask()
@@ -122,7 +129,7 @@ class Answers<Answer> {
   #keep(key: string, answer: Answer): void {
     this.#good.delete(key);
     this.#refused.delete(key);
-    const [answers, most] = this.#isGood(answer) ? [this.#good, MAX_ANSWERS] : [this.#refused, MAX_REFUSALS];
+    const [answers, most] = this.#isGood(answer) ? [this.#good, MAX_ANSWERS] : [this.#refused, this.#most.refusals];
     answers.set(key, { answer, atMs: this.#timers.now() });
     const [oldest] = answers.keys();
     if (answers.size > most && oldest !== undefined) answers.delete(oldest);

@@ -106,6 +106,27 @@ test('a list of many namespaces asks about all of them at once', async (t) => {
   assert.deepEqual([total, items.length], [3, 3]);
 });
 
+test('forty tenants of a namespace each are asked about once a minute, and stay while the API server is away', async () => {
+  const timers = new FakeTimers();
+  const reviews = new FakeReviews();
+  const cached = new CachedReviews(reviews, timers);
+  const tenants = Array.from({ length: 40 }, (_, at) => `team-${at}`);
+  for (const name of tenants) reviews.rights.set(name, [name]);
+  const askAll = async () => {
+    let allowed = 0;
+    for (const name of tenants) {
+      for (const namespace of tenants) if (await cached.mayList({ name, groups: [] }, namespace)) allowed++;
+    }
+    return allowed;
+  };
+  assert.equal(await askAll(), 40);
+  assert.equal(await askAll(), 40);
+  assert.equal(reviews.asked.length, 1_600);
+  reviews.isAway = true;
+  timers.advance(10 * 60_000);
+  assert.equal(await askAll(), 40);
+});
+
 test('“not there” is asked about as “no right” is, so that time tells nothing', async (t) => {
   const { get, reviews } = await open(t);
   await get('/sweeps/nowhere/nothing', 'alice-token');
