@@ -33,6 +33,8 @@ export class ApiError extends SweepError {
 
   /** The same request may succeed later: no answer, too many requests, a server in trouble. */
   get passes(): boolean {
+    // Server-side apply of a field that older kinds do not have is a 500, and remains one.
+    if (this.code === 500 && this.message.includes('field not declared in schema')) return false;
     return [0, 429, 500, 502, 503, 504].includes(this.code);
   }
 

@@ -107,6 +107,14 @@ for (const status of [400, 403, 404, 405, 409, 410, 413, 415, 422]) {
   });
 }
 
+test('a field that older kinds do not have is refused for good, though with 500: sent once', async () => {
+  const message = 'failed to create typed patch object: .status.best.loss: field not declared in schema';
+  const text = JSON.stringify({ kind: 'Status', reason: 'InternalError', message });
+  const script = new Script({ status: 500, text });
+  await assert.rejects(script.open().request(POST), { code: 500, message: `POST /x: ${message}` });
+  assert.equal(script.sent.length, 1);
+});
+
 test('at most ten tries, each wait longer, then the last error', async () => {
   const script = new Script(reset);
   const failed = assert.rejects(script.open().request(POST), {
