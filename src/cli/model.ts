@@ -1,7 +1,7 @@
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { unzipSync } from 'fflate';
-import { request } from 'undici';
+import { Agent, interceptors, request } from 'undici';
 import { namespaceOf, readKubeConfig } from '../shared/cluster.ts';
 import { exists, makeFolder, TEMPORARY } from '../shared/durable.ts';
 import { InvalidConfigError, SweepError } from '../sweep/errors.ts';
@@ -61,8 +61,14 @@ export async function model(sweep: string, options: ModelOptions, output: Output
   }
 }
 
+/** A dashboard that has too much to do says when to come again. Whatever else it answers is an answer. */
+const patient = new Agent().compose(
+  interceptors.retry({ statusCodes: [429, 503], errorCodes: [], maxRetries: 5, throwOnError: false }),
+);
+
 async function fetchBytes(url: string, token: string | undefined): Promise<Uint8Array | 'missing'> {
   const response = await request(url, {
+    dispatcher: patient,
     headers: { ...(token !== undefined && { authorization: `Bearer ${token}` }) },
   }).catch((cause: unknown) => {
     const { host } = new URL(url);

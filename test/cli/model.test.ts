@@ -208,6 +208,20 @@ test('an archive that would leave its folder is refused, and nothing is left', a
   assert.deepEqual(await readdir(cwd), []);
 });
 
+test('a dashboard that has too much to do is asked again when it says', async (context) => {
+  const { url } = await serve(context);
+  let refusals = 2;
+  const busy: RequestListener = (request, response) => {
+    if (refusals-- > 0) response.writeHead(503, { 'retry-after': '1' }).end('{}');
+    else void fetch(`${url}${request.url}`).then(async (answer) => response.writeHead(answer.status).end(Buffer.from(await answer.arrayBuffer()))); // biome-ignore format: one line
+  };
+  const server = createServer(busy).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  context.after(() => server.close());
+  const { code, stderr } = await download(context, `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  assert.deepEqual([code, stderr, refusals], [0, '', -2]);
+});
+
 test('an answer that is a mistake of the server is told', async (context) => {
   const url = await impostor(context, (_request, response) => {
     response.writeHead(503).end('{"title":"not now"}');
