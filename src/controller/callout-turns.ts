@@ -1,5 +1,5 @@
 /** Each asks the API server up to four times. */
-const AT_ONCE = 32;
+export const TURNS_AT_ONCE = 32;
 /** Behind them; at 50 ms each the last has its turn within half a second. */
 const IN_LINE = 256;
 /** Of the five seconds that the server waits for an answer: whoever has its turn later has been given up, or would be. */
@@ -23,7 +23,12 @@ export class Turns {
   #working = 0;
 
   constructor(options: TurnOptions = {}) {
-    const { atOnce = AT_ONCE, inLine = IN_LINE, patienceMs = PATIENCE_MS, now = () => performance.now() } = options;
+    const {
+      atOnce = TURNS_AT_ONCE,
+      inLine = IN_LINE,
+      patienceMs = PATIENCE_MS,
+      now = () => performance.now(),
+    } = options;
     this.#atOnce = atOnce;
     this.#inLine = inLine;
     this.#patienceMs = patienceMs;

@@ -13,7 +13,7 @@ import type { Wire } from '../shared/wire.ts';
 import { deriveAccountKey } from './callout-account.ts';
 import { openCalloutCluster } from './callout-facts.ts';
 import { answerCallout, CALLOUT_QUEUE, CALLOUT_SUBJECT, type CalloutDeps } from './callout-responder.ts';
-import { Turns } from './callout-turns.ts';
+import { TURNS_AT_ONCE, Turns } from './callout-turns.ts';
 import type { NatsFlags } from './flags.ts';
 import type { TrainerNats } from './job.ts';
 import { CALLOUT_AUDIENCE } from './labels.ts';
@@ -80,7 +80,9 @@ class RunningNats implements NatsPart {
     this.#goneSweeps = new Absences(options.flags.purgeDelayMs);
     this.#unfinished = new Absences(options.flags.purgeDelayMs);
     // Without the guard of the lease: whoever leads or not answers, and only reads.
-    this.#cluster = openCluster(options.wire, { onRequest: options.onRequest, stopping: this.#stopping.signal });
+    const { wire, onRequest } = options;
+    // As many as turns: a review that waits for a place is a client that waits.
+    this.#cluster = openCluster(wire, { onRequest, stopping: this.#stopping.signal, maxInFlight: TURNS_AT_ONCE });
     this.#ended = this.#run().catch((error: unknown) => options.log.error('nats', { error }));
   }
 
