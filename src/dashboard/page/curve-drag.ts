@@ -37,6 +37,8 @@ export function listenToDrags(frame: HTMLElement, events: DragEvents): void {
   });
   frame.addEventListener('pointermove', (event) => {
     if (!from) return;
+    // Released outside, before there was anything to hold the pointer for.
+    if ((event.buttons & 1) === 0) return end();
     const to = placeOf(frame, event);
     if (!shown) {
       if (Math.hypot(to.left - from.left, to.top - from.top) < CLICK) return;

@@ -84,6 +84,21 @@ describe('a part of the curves', { skip: skipWithoutBrowser }, () => {
     await page.close();
   });
 
+  test('a button that was released outside draws no box behind it', async () => {
+    const page = await open('?sweep=local/study');
+    const frame = await page.locator('.u-over').boundingBox();
+    assert.ok(frame);
+    const [x, y] = [frame.x + frame.width / 2, frame.y + frame.height / 2];
+    await page.mouse.move(frame.x + 2, y);
+    await page.mouse.down();
+    await page.mouse.move(frame.x - 100, y); // in one leap: the frame hears nothing of it
+    await page.mouse.up();
+    await page.mouse.move(x, y);
+    await page.mouse.move(x + 50, y + 50);
+    assert.equal(await page.locator('.zoom-box').count(), 0);
+    await page.close();
+  });
+
   test('a keyboard alone goes nearer about the turning point, to the side, and back; the trial stays chosen', async () => {
     const page = await open('?sweep=local/study');
     await page.locator('.focusable').focus();
