@@ -266,7 +266,7 @@ export function describeEnd({ name, phase }: Pick<SweepSummary, 'name' | 'phase'
     phase === 'Suspended'
       ? 'The run was interrupted, and its page with it: the same command goes on where it was.'
       : 'The run has ended, and its page is served no more.';
-  return `${ended} What there is lies in its folder; “bin/cnn-sweep open runs/${name}” shows this page again.`;
+  return `${ended} What there is lies in its folder; “bin/cnn-sweep open runs/${name}” (or where else you had it written) shows this page again.`;
 }
 
 /** `25 Nov 2026, 12:34:56`, by the clock of whoever reads. */
