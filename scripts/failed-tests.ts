@@ -3,6 +3,13 @@
 import path from 'node:path';
 import type { TestEvent } from 'node:test/reporters';
 
+const MAX_REASON = 2_000;
+
+/** What differs stands at the end of what an assertion says. */
+function shorten(reason: string): string {
+  return reason.length <= MAX_REASON ? reason : `${reason.slice(0, 300)} … ${reason.slice(300 - MAX_REASON)}`;
+}
+
 export default async function* failedTests(events: AsyncIterable<TestEvent>): AsyncGenerator<string> {
   const failed: string[] = [];
   for await (const event of events) {
@@ -11,7 +18,7 @@ export default async function* failedTests(events: AsyncIterable<TestEvent>): As
     const cause = details.error as Error & { failureType?: string; cause?: unknown };
     if (todo !== undefined || cause.failureType === 'subtestsFailed') continue; // the subtest itself is listed
     const message = cause.cause instanceof Error ? cause.cause.message : cause.message;
-    const reason = message.split(/\s+/).join(' ').slice(0, 300);
+    const reason = shorten(message.split(/\s+/).join(' '));
     failed.push(`\nFAILED ${file === undefined ? '' : `${path.relative('.', file)}:${line ?? 0} `}${name}: ${reason}`);
   }
   yield* failed;

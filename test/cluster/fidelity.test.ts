@@ -43,12 +43,10 @@ describe('the API server of the simulation', { ...options, timeout: 300_000 }, (
 
   test(`does what the real one does, in ${SCRIPTS} scripts`, async () => {
     const differences = await compareAll(cluster, seeds);
-    assert.deepEqual(
-      differences.map(
-        ({ seed, words }) => `seed ${seed}:\n${words}\n  replay: node test/cluster/fidelity/main.ts --seed ${seed}`,
-      ),
-      [],
+    const lines = differences.map(
+      ({ seed, words }) => `seed ${seed}:\n${words}\n  replay: node test/cluster/fidelity/main.ts --seed ${seed}`,
     );
+    assert.equal(lines.length, 0, lines.join('\n')); // whole: the runner cuts what it compares
   });
 });
 

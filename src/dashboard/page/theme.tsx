@@ -13,14 +13,9 @@ export interface Theme {
 }
 
 export function useTheme(): Theme {
-  const [choice, setChoice] = useState(remembered);
+  // Before anything is drawn: who chose dark is never shown a light page first.
+  const [choice, setChoice] = useState(() => apply(remembered()));
   const [version, setVersion] = useState(0);
-  useEffect(() => {
-    if (choice === '') delete document.documentElement.dataset.theme;
-    else document.documentElement.dataset.theme = choice;
-    forgetColours();
-    setVersion((count) => count + 1);
-  }, [choice]);
   useEffect(() => {
     const dark = matchMedia('(prefers-color-scheme: dark)');
     const changed = () => {
@@ -35,9 +30,17 @@ export function useTheme(): Theme {
     version,
     choose(next) {
       remember(next);
-      setChoice(next);
+      setChoice(apply(next));
+      setVersion((count) => count + 1);
     },
   };
+}
+
+function apply(choice: string): string {
+  if (choice === '') delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = choice;
+  forgetColours();
+  return choice;
 }
 
 export function ThemeSwitch({ theme }: { readonly theme: Theme }) {
