@@ -254,15 +254,23 @@ export function isOwnedBy({ ownerReferences = [] }: ObjectMeta, sweepUID: string
 /** Which trial and attempt a Job's name stands for; undefined if it is no name that we would give for this Sweep. A name, unlike a
  * label, cannot be edited.
  */
-export function parseJobName(name: string, { name: sweep, uid }: SweepIdentity): Attempt | undefined {
-  const prefix = jobName({ sweep, sweepUID: uid, trial: 0, attempt: 1 }).slice(0, -1);
-  if (!name.startsWith(prefix)) return undefined;
-  const [, index, retry] = /^(\d{1,6})(?:-r(\d{1,2}))?$/.exec(name.slice(prefix.length)) ?? [];
-  if (index === undefined) return undefined;
-  const parsed = { trial: Number(index), attempt: retry === undefined ? 1 : Number(retry) };
-  // 007 and -r1 are spellings that we never use.
-  return jobName({ sweep, sweepUID: uid, ...parsed }) === name ? parsed : undefined;
+export function parseJobName(name: string, sweep: SweepIdentity): Attempt | undefined {
+  return jobNameReader(sweep)(name);
 }
+
+/** The same for many names of one Sweep: a turn reads those of all its Jobs. */
+export function jobNameReader({ name: sweep, uid }: SweepIdentity): (name: string) => Attempt | undefined {
+  const prefix = jobName({ sweep, sweepUID: uid, trial: 0, attempt: 1 }).slice(0, -1);
+  return (name) => {
+    if (!name.startsWith(prefix)) return undefined;
+    const [, index, retry] = ATTEMPT.exec(name.slice(prefix.length)) ?? [];
+    if (index === undefined) return undefined;
+    return { trial: Number(index), attempt: retry === undefined ? 1 : Number(retry) };
+  };
+}
+
+/** 007 and -r1 are spellings that we never use. */
+const ATTEMPT = /^(0|[1-9]\d{0,5})(?:-r([2-9]|[1-9]\d))?$/;
 
 export interface Attempt {
   readonly trial: number;

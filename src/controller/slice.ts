@@ -1,6 +1,7 @@
 import { Compile } from 'typebox/compile';
 import type { SliceObject } from '../shared/objects.ts';
 import { sliceName } from '../sweep/names.ts';
+import { type Counts, countOutcomes } from '../sweep/records.ts';
 import { MAX_RECORDS, type TrialRecord, TrialRecordSchema } from '../sweep/slice.ts';
 import type { Trial } from '../sweep/trial.ts';
 import type { ClusterSweep, SweepIdentity } from './cluster-sweep.ts';
@@ -18,14 +19,18 @@ export interface DamagedRecord {
 export interface Records {
   readonly records: ReadonlyMap<number, TrialRecord>;
   readonly damaged: readonly DamagedRecord[];
+  readonly counts: Counts;
 }
 
 const validator = Compile(TrialRecordSchema);
 
-/** Decoded slices by UID and version: a slice of 200 records takes a millisecond to decode, and most never change again.
- * One for each Sweep; what is not asked for again is forgotten.
+/** Decoded slices by UID and version, and what they came to together: a slice of 200 records takes a millisecond to decode, and most
+ * never change again. One for each Sweep; what is not asked for again is forgotten.
  */
 export class SliceCache {
+  #last:
+    | { readonly entries: readonly (readonly Entry[])[]; readonly trials: readonly Trial[]; readonly read: Records }
+    | undefined;
   #decoded = new Map<string, { readonly version: string; readonly entries: readonly Entry[] }>();
 
   /** The entries of these slices, in their order. */
@@ -39,6 +44,17 @@ export class SliceCache {
       this.#decoded.set(uid, kept);
       return kept.entries;
     });
+  }
+
+  /** The same object as the last time, if no slice has changed: most turns of a large sweep have no new record. */
+  read(slices: readonly SliceObject[], trials: readonly Trial[]): Records {
+    const entries = this.entriesOf(slices);
+    const last = this.#last;
+    const isSame = last?.entries.length === entries.length && entries.every((each, at) => each === last.entries[at]);
+    if (last && isSame && last.trials === trials) return last.read;
+    const read = mergeEntries(slices, entries, trials);
+    this.#last = { entries, trials, read };
+    return read;
   }
 }
 
@@ -66,11 +82,18 @@ export function recordsOf(
   { uid, trials }: { readonly uid: string; readonly trials: readonly Trial[] },
   cache = new SliceCache(),
 ): Records {
-  const own = ownSlices(slices, uid);
+  return cache.read(ownSlices(slices, uid), trials);
+}
+
+function mergeEntries(
+  slices: readonly SliceObject[],
+  all: readonly (readonly Entry[])[],
+  trials: readonly Trial[],
+): Records {
   const records = new Map<number, TrialRecord>();
   const damaged: DamagedRecord[] = [];
-  for (const [at, entries] of cache.entriesOf(own).entries()) {
-    const name = own[at]?.metadata.name ?? '';
+  for (const [at, entries] of all.entries()) {
+    const name = slices[at]?.metadata.name ?? '';
     for (const [position, entry] of entries.entries()) {
       if ('damaged' in entry) {
         damaged.push(entry.damaged);
@@ -82,7 +105,11 @@ export function recordsOf(
       } else if (!records.has(trial)) records.set(trial, entry.record);
     }
   }
-  return { records, damaged: damaged.filter(({ trial }) => trial === undefined || !records.has(trial)) };
+  return {
+    records,
+    damaged: damaged.filter(({ trial }) => trial === undefined || !records.has(trial)),
+    counts: countOutcomes(records.values(), trials.length),
+  };
 }
 
 /** The Sweep's own, by UID, lowest number first. */

@@ -1,11 +1,11 @@
 import type { Job, Pod, SliceObject } from '../shared/objects.ts';
 import type { PlanState } from '../sweep/plan.ts';
-import type { Outcome } from '../sweep/result.ts';
+import type { Counts } from '../sweep/records.ts';
 import type { TrialRecord } from '../sweep/slice.ts';
 import { type AttemptFacts, isJobOver } from './attempt-end.ts';
 import type { ClusterSweep } from './cluster-sweep.ts';
 import { backoffMs, type EndedAttempt, fateOf, type RunningAttempt } from './fate.ts';
-import { type Attempt, isOurs, parseJobName } from './job.ts';
+import { isOurs, jobNameReader } from './job.ts';
 import { type DamagedRecord, recordsOf, type SliceCache } from './slice.ts';
 import { type SinceSeen, Waits } from './waits.ts';
 
@@ -37,6 +37,8 @@ export interface Loss {
 /** A Sweep's facts in named buckets. Every trial without a record is in at most one of `running`, `toRecord`, `delayed`. */
 export interface Snapshot {
   readonly records: ReadonlyMap<number, TrialRecord>;
+  /** Of the records. */
+  readonly counts: Counts;
   readonly damaged: readonly DamagedRecord[];
   /** Trials without a record that have a Job which is not over. */
   readonly running: ReadonlyMap<number, RunningAttempt>;
@@ -89,7 +91,7 @@ export function attemptFor({ nextAttempt }: Snapshot, trial: number): number {
 export function buildSnapshot(input: SnapshotInput): Snapshot {
   const { sweep, slices, cache, deleteDelayMs, previous } = input;
   const waits = new Waits(input.sinceSeen);
-  const { records, damaged } = recordsOf(slices, sweep, cache);
+  const { records, damaged, counts } = recordsOf(slices, sweep, cache);
   const { own, foreign } = sortJobs(input);
 
   const running = new Map<number, RunningAttempt>();
@@ -99,9 +101,8 @@ export function buildSnapshot(input: SnapshotInput): Snapshot {
   const delayed = new Map<number, number | undefined>();
   const released: ReleasedJob[] = [];
   const alive = new Set<number>();
-  const outcomes = new Map<number, Outcome>();
+  const ending = new Set<number>();
   const unrecordedJobs = new Map<string, { trial: number; name: string }>();
-  for (const [trial, { outcome }] of records) outcomes.set(trial, outcome);
   for (const { trial } of damaged) if (trial !== undefined) delayed.set(trial, undefined);
 
   for (const [trial, attempts] of own) {
@@ -115,7 +116,7 @@ export function buildSnapshot(input: SnapshotInput): Snapshot {
     const fate = fateOf(attempts, sweep, waits);
     if (fate.kind === 'record') {
       toRecord.push(fate.record);
-      outcomes.set(trial, fate.record.outcome);
+      ending.add(trial);
     } else if (fate.kind === 'running') {
       running.set(trial, fate.attempt);
       alive.add(trial);
@@ -126,7 +127,12 @@ export function buildSnapshot(input: SnapshotInput): Snapshot {
     }
   }
 
-  const occupied = (trial: number) => outcomes.has(trial) || running.has(trial);
+  const recorded = {
+    size: records.size + ending.size,
+    has: (trial: number) => records.has(trial) || ending.has(trial),
+  };
+  const failures = counts.failed + toRecord.filter(({ outcome }) => outcome === 'Failed').length;
+  const occupied = (trial: number) => recorded.has(trial) || running.has(trial);
   const present = new Set([...unrecordedJobs.keys(), ...foreign.map(({ job }) => job.metadata.uid)]);
   const { lost, losses } = lossesOf(previous, present, occupied);
   for (const [trial, { jobUID, times }] of lost) {
@@ -140,6 +146,7 @@ export function buildSnapshot(input: SnapshotInput): Snapshot {
 
   return {
     records,
+    counts,
     damaged,
     running,
     toRecord: toRecord.sort((a, b) => a.trial - b.trial),
@@ -151,7 +158,7 @@ export function buildSnapshot(input: SnapshotInput): Snapshot {
     released,
     terminating: jobsOf(own).filter(({ metadata }) => metadata.deletionTimestamp !== undefined),
     collisions: collisions.sort((a, b) => a.trial - b.trial),
-    planState: { running: alive, recorded: outcomes, delayed: new Set(delayed.keys()) },
+    planState: { running: alive, recorded, failures, delayed: new Set(delayed.keys()) },
     wakeInMs: waits.soonestMs,
     unrecordedJobs,
   };
@@ -160,12 +167,13 @@ export function buildSnapshot(input: SnapshotInput): Snapshot {
 /** Jobs by the trial that their names stand for, ours apart from others'. A name that is not ours at all is nobody's business. */
 function sortJobs({ sweep, jobs, pods, podsSeen }: SnapshotInput) {
   const podsOf = groupPods(pods);
+  const read = jobNameReader(sweep);
   const own = new Map<number, AttemptFacts[]>();
   const foreign: Collision[] = [];
   for (const job of jobs) {
     const { name, namespace, uid } = job.metadata;
     if (namespace !== sweep.namespace) continue;
-    const named: Attempt | undefined = parseJobName(name, sweep);
+    const named = read(name);
     const trial = named && sweep.trials[named.trial];
     if (!named || !trial) continue;
     if (!isOurs(job, sweep.uid, trial)) {

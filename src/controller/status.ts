@@ -1,6 +1,6 @@
 import { Compile } from 'typebox/compile';
 import { formatLoss } from '../sweep/figures.ts';
-import { planSweep } from '../sweep/plan.ts';
+import { isOverLimit } from '../sweep/plan.ts';
 import type { Reason } from '../sweep/reasons.ts';
 import { isComplete } from '../sweep/records.ts';
 import type { TrialRecord } from '../sweep/slice.ts';
@@ -41,7 +41,7 @@ interface Standing {
 /** Builds the status of a Sweep from one snapshot: at most 8 KiB at any size. Writing it again changes nothing. */
 export function buildStatus(input: StatusInput): SweepStatus {
   const { sweep, snapshot, previous, now } = input;
-  const trials = countTrials(sweep, snapshot);
+  const trials = countTrials(snapshot);
   const standing = standingOf(input, trials);
   const { phase } = standing;
   const begun = trials.running > 0 || finishedOf(trials) > 0;
@@ -97,13 +97,9 @@ export function buildInvalidStatus({ generation, violations }: InvalidSweep, { p
 const NO_TRIALS: Trials = { total: 0, waiting: 0, running: 0, succeeded: 0, failed: 0, stopped: 0 };
 
 /** A trial that ended and is not recorded yet counts as running: nothing is finished before it is recorded. */
-function countTrials({ trials }: ClusterSweep, { records, running, toRecord }: Snapshot): Trials {
-  const counts = { Succeeded: 0, Failed: 0, Stopped: 0 };
-  for (const { outcome } of records.values()) counts[outcome]++;
-  const { Succeeded: succeeded, Failed: failed, Stopped: stopped } = counts;
+function countTrials({ counts, running, toRecord }: Snapshot): Trials {
   const alive = running.size + toRecord.length;
-  const total = trials.length;
-  return { total, waiting: total - records.size - alive, running: alive, succeeded, failed, stopped };
+  return { ...counts, waiting: counts.waiting - alive, running: alive };
 }
 
 function finishedOf({ succeeded, failed, stopped }: Trials): number {
@@ -111,12 +107,10 @@ function finishedOf({ succeeded, failed, stopped }: Trials): number {
 }
 
 /** The phase from the facts; a sweep has ended only when none of its trials runs any more. */
-function standingOf({ sweep, snapshot }: StatusInput, trials: Trials): Standing {
+function standingOf({ sweep }: StatusInput, trials: Trials): Standing {
   const limits = limitsOf(sweep);
-  const recorded = new Map(Array.from(snapshot.records, ([trial, { outcome }]) => [trial, outcome]));
-  const { failed: tooMany } = planSweep(limits, { running: new Set(), recorded });
   const quiet = trials.running === 0;
-  if (tooMany) {
+  if (isOverLimit(limits, trials.failed)) {
     const words = `${counted(trials.failed, 'trial')} failed; spec.maxFailedTrials allows ${limits.maxFailedTrials}`;
     return { phase: quiet ? 'Failed' : 'Running', reason: 'MaxFailedTrialsExceeded', words };
   }

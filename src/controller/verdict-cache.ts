@@ -54,6 +54,7 @@ export class VerdictCache {
 }
 
 function sameRecords(a: ReadonlyMap<number, TrialRecord>, b: ReadonlyMap<number, TrialRecord>): boolean {
+  if (a === b) return true;
   if (a.size !== b.size) return false;
   for (const [trial, record] of a) if (b.get(trial) !== record) return false;
   return true;

@@ -139,6 +139,7 @@ class Run {
   plan(): Plan {
     const { parallelism } = this.#deps;
     const { maxFailedTrials } = this.#sweep.spec;
+    const { ended } = this.#records;
     const plan = planSweep(
       {
         trials: this.#trials.length,
@@ -148,7 +149,8 @@ class Run {
       },
       {
         running: this.#attempts.running,
-        recorded: this.#records.ended,
+        recorded: ended,
+        failures: [...ended.values()].filter((outcome) => outcome === 'Failed').length,
         delayed: new Set([...this.#notNow, ...this.#attempts.backingOff]),
       },
     );

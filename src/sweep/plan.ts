@@ -1,5 +1,3 @@
-import type { Outcome } from './result.ts';
-
 /** What the plan must respect: from the sweep file, with `parallelism` settled by whoever runs it. */
 export interface PlanLimits {
   readonly trials: number;
@@ -12,7 +10,9 @@ export interface PlanState {
   /** Trials with a live attempt. */
   readonly running: ReadonlySet<number>;
   /** Trials with a record, which never run again. */
-  readonly recorded: ReadonlyMap<number, Outcome>;
+  readonly recorded: { readonly size: number; has(trial: number): boolean };
+  /** How many of those failed. */
+  readonly failures: number;
   /** Trials that must not start yet: an attempt failed and its backoff is not over. */
   readonly delayed?: ReadonlySet<number>;
 }
@@ -28,13 +28,16 @@ export interface Plan {
   readonly failed: boolean;
 }
 
+/** Whether so many failures end a sweep. */
+export function isOverLimit({ maxFailedTrials }: Pick<PlanLimits, 'maxFailedTrials'>, failures: number): boolean {
+  return maxFailedTrials !== undefined && failures > maxFailedTrials;
+}
+
 /** Plans the next starts and stops. Pure: the same input, the same plan, however often it is asked.
  * Starts always take the lowest unstarted indexes, so that two planners with an old view ask for the same trials (INV-7).
  */
-export function planSweep(limits: PlanLimits, { running, recorded, delayed }: PlanState): Plan {
-  let failures = 0;
-  for (const outcome of recorded.values()) if (outcome === 'Failed') failures++;
-  if (limits.maxFailedTrials !== undefined && failures > limits.maxFailedTrials) {
+export function planSweep(limits: PlanLimits, { running, recorded, failures, delayed }: PlanState): Plan {
+  if (isOverLimit(limits, failures)) {
     const stop = [...running].filter((trial) => !recorded.has(trial)).sort((a, b) => a - b);
     return { start: [], stop, done: running.size === 0, failed: true };
   }

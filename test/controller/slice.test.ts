@@ -179,3 +179,17 @@ test('in any portions, every record is in exactly one slice, and n+1 only exists
     { numRuns: 20 },
   );
 });
+
+test('what has not changed is read once; a change, or other trials, and it is read anew', () => {
+  const cache = new SliceCache();
+  const slices = [makeSlice(sweep, 0, records(0, 3)), makeSlice(sweep, 1, records(3, 5))];
+  const read = (given: readonly SliceObject[], owner = sweep) => recordsOf(given, owner, cache);
+  const first = read(slices);
+  assert.equal(read([...slices].reverse()), first);
+  const grown = read([slices[0] ?? assert.fail(), makeSlice(sweep, 1, records(3, 6), '2')]);
+  assert.deepEqual([...first.records.keys(), first.counts.succeeded], [0, 1, 2, 3, 4, 5]);
+  assert.deepEqual([...grown.records.keys(), grown.counts.succeeded], [0, 1, 2, 3, 4, 5, 6]);
+  assert.equal(read([slices[0] ?? assert.fail()]).records.size, 3);
+  const other = { ...sweep, trials: sweep.trials.slice(0, 2) };
+  assert.deepEqual([...read([slices[0] ?? assert.fail()], other).records.keys()], [0, 1]);
+});

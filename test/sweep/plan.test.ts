@@ -1,21 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type Plan, type PlanLimits, type PlanState, planSweep } from '../../src/sweep/plan.ts';
+import { type Plan, type PlanLimits, planSweep } from '../../src/sweep/plan.ts';
 import type { Outcome } from '../../src/sweep/result.ts';
 
 function makeLimits(limits: Partial<PlanLimits> = {}): PlanLimits {
   return { trials: 5, parallelism: 2, suspend: false, ...limits };
 }
 
-function makeState({ running = [], delayed = [], ...outcomes }: Shorthand = {}): PlanState {
-  const recorded = new Map<number, Outcome>();
-  for (const outcome of ['Succeeded', 'Failed', 'Stopped'] as const) {
-    for (const trial of outcomes[outcome] ?? []) recorded.set(trial, outcome);
-  }
-  return { running: new Set(running), recorded, delayed: new Set(delayed) };
+function makeState({ running = [], delayed = [], ...outcomes }: Shorthand = {}) {
+  const recorded = new Set(OUTCOMES.flatMap((outcome) => outcomes[outcome] ?? []));
+  return { running: new Set(running), recorded, failures: outcomes.Failed?.length ?? 0, delayed: new Set(delayed) };
 }
 
+const OUTCOMES = ['Succeeded', 'Failed', 'Stopped'] as const;
 type Shorthand = { running?: number[]; delayed?: number[] } & { [O in Outcome]?: number[] };
 
 const cases: Record<string, { limits?: Partial<PlanLimits>; state?: Shorthand; want: Partial<Plan> }> = {
@@ -147,8 +145,9 @@ test('the same input gives the same plan, in whatever order its sets were filled
     fc.property(inputs, ({ limits, state }) => {
       const before = structuredClone(state);
       const backwards = {
+        ...state,
         running: new Set([...state.running].reverse()),
-        recorded: new Map([...state.recorded].reverse()),
+        recorded: new Set([...state.recorded].reverse()),
         delayed: new Set([...(state.delayed ?? [])].reverse()),
       };
       assert.deepEqual(planSweep(limits, backwards), planSweep(limits, state));
@@ -158,7 +157,7 @@ test('the same input gives the same plan, in whatever order its sets were filled
 });
 
 test('a planner that repeats itself until done runs every trial once, the lowest first', () => {
-  const state = { running: new Set<number>(), recorded: new Map<number, Outcome>() };
+  const state = { running: new Set<number>(), recorded: new Set<number>(), failures: 0 };
   const started: number[] = [];
   for (let plan = planSweep(makeLimits({ trials: 40, parallelism: 3 }), state); !plan.done; ) {
     for (const trial of plan.start) {
@@ -168,7 +167,7 @@ test('a planner that repeats itself until done runs every trial once, the lowest
     const [oldest] = state.running;
     assert.ok(oldest !== undefined && state.running.size <= 3);
     state.running.delete(oldest);
-    state.recorded.set(oldest, 'Succeeded');
+    state.recorded.add(oldest);
     plan = planSweep(makeLimits({ trials: 40, parallelism: 3 }), state);
   }
   assert.deepEqual(
