@@ -2,6 +2,7 @@ import { isApiError } from '../shared/api-error.ts';
 import { SWEEPS } from '../shared/kinds.ts';
 import type { SweepObject } from '../shared/objects.ts';
 import { pause, realTimers } from '../shared/timers.ts';
+import { messageOf } from '../sweep/errors.ts';
 import type { SweepStatus } from '../sweep/status.ts';
 import { type Checking, type Finding, failed, ok } from './check.ts';
 import { buildSample, LIMITS } from './doctor-checks.ts';
@@ -21,7 +22,7 @@ export async function checkSweep(checking: Checking): Promise<Finding> {
     await cluster.create(SWEEPS, buildSample({ namespace, name }), { signal, ...LIMITS });
     finding = await train({ ...checking, signal });
   } catch (error) {
-    finding = failed(error instanceof Error ? error.message : `${error}`);
+    finding = failed(messageOf(error));
   }
   const left = await remove(checking);
   if (left === undefined) return finding;
@@ -57,6 +58,6 @@ async function remove({ cluster, namespace, name }: Checking): Promise<string | 
     return undefined;
   } catch (error) {
     if (isApiError(error, 404)) return undefined;
-    return error instanceof Error ? error.message : `${error}`;
+    return messageOf(error);
   }
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { openCluster } from '../shared/calls.ts';
 import { namespaceOf, openWire, readKubeConfig } from '../shared/cluster.ts';
-import { InvalidConfigError, SweepError } from '../sweep/errors.ts';
+import { InvalidConfigError, messageOf, SweepError } from '../sweep/errors.ts';
 import { type Finding, failed, skipped } from './check.ts';
 import { checkBad, checkKinds, checkLease, checkReady, checkSample } from './doctor-checks.ts';
 import { checkSweep } from './doctor-sweep.ts';
@@ -71,7 +71,7 @@ export async function doctor(options: DoctorOptions, output: Output): Promise<nu
 
 /** A check that throws has failed, whatever it threw. */
 async function found(check: Promise<Finding>): Promise<Finding> {
-  return check.catch((error: unknown) => failed(error instanceof Error ? error.message : `${error}`));
+  return check.catch((error: unknown) => failed(messageOf(error)));
 }
 
 /** Ctrl-C, or the end of the Pod: what was created is deleted first. */

@@ -7,6 +7,7 @@ import { FILES } from '../local/folder.ts';
 import { thisMachine } from '../local/machine.ts';
 import { exists } from '../shared/durable.ts';
 import { realTimers, type Timers } from '../shared/timers.ts';
+import { messageOf } from '../sweep/errors.ts';
 import type { Sweep } from '../sweep/schema.ts';
 import type { Trial } from '../sweep/trial.ts';
 import { addressOf, isPageBuilt, keptModels, modelsOf, openLocalPage } from './local-page.ts';
@@ -45,7 +46,7 @@ export async function openRunPage(sweep: Sweep, options: RunPageOptions): Promis
     try {
       show();
     } catch (error) {
-      note(`page: ${wordsOf(error)}`);
+      note(`page: ${messageOf(error)}`);
     }
   }
 
@@ -73,7 +74,7 @@ export async function openRunPage(sweep: Sweep, options: RunPageOptions): Promis
   let looking = Promise.resolve();
   /** One after the other: of two the later must be the last to speak. */
   function lookAgain(): Promise<void> {
-    looking = looking.then(lookForModels).catch((error: unknown) => note(`page: ${wordsOf(error)}`));
+    looking = looking.then(lookForModels).catch((error: unknown) => note(`page: ${messageOf(error)}`));
     return looking;
   }
 
@@ -87,10 +88,6 @@ export async function openRunPage(sweep: Sweep, options: RunPageOptions): Promis
       await lookAgain();
       guarded(() => run.end(end));
     },
-    close: () => page.close().catch((error: unknown) => note(`page: not closed: ${wordsOf(error)}`)),
+    close: () => page.close().catch((error: unknown) => note(`page: not closed: ${messageOf(error)}`)),
   };
-}
-
-function wordsOf(error: unknown): string {
-  return error instanceof Error ? error.message : `${error}`;
 }

@@ -6,7 +6,7 @@ import { openPool } from '../local/pool.ts';
 import type { Environment } from '../shared/env.ts';
 import { VERSION } from '../shared/package.ts';
 import type { Assignment } from '../sweep/assignment.ts';
-import { InvalidConfigError, InvalidSweepError, SweepError } from '../sweep/errors.ts';
+import { InvalidConfigError, InvalidSweepError, messageOf, SweepError } from '../sweep/errors.ts';
 import type { Sweep } from '../sweep/schema.ts';
 import { expandTrials, type Trial } from '../sweep/trial.ts';
 import { fetchDataset } from '../trainer/dataset.ts';
@@ -136,7 +136,7 @@ async function pageOf(
     return await openRunPage(sweep, { ...context, port });
   } catch (error) {
     if (error instanceof SweepError) throw error;
-    context.note(`page: not served: ${error instanceof Error ? error.message : error}`);
+    context.note(`page: not served: ${messageOf(error)}`);
     return undefined;
   }
 }

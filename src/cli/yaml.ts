@@ -14,6 +14,7 @@ import {
   type YAMLError,
 } from 'yaml';
 import { MAX_LEVELS } from '../sweep/data.ts';
+import { messageOf } from '../sweep/errors.ts';
 import { formatPath, type Path, quote } from '../sweep/path.ts';
 
 /** Something wrong in the text itself. Lines and columns count from 1. */
@@ -79,10 +80,7 @@ export function parseYaml(text: string): ParsedYaml {
     return { kind: 'Data', data, violations: inOrder(harmless), lineOf };
   } catch (error) {
     // What is left can only come from aliases and merge keys: too many in each other, or not of mappings.
-    const message =
-      error instanceof ReferenceError
-        ? OVER_ALIASES
-        : lowerFirst(error instanceof Error ? error.message : String(error));
+    const message = error instanceof ReferenceError ? OVER_ALIASES : lowerFirst(messageOf(error));
     return { kind: 'Unreadable', violations: inOrder([at(firstAlias, message), ...harmless]) };
   }
 }

@@ -1,6 +1,6 @@
 import { ApiError } from '../shared/api-error.ts';
 import type { Log } from '../shared/log.ts';
-import { InvalidMessageError } from '../sweep/errors.ts';
+import { InvalidMessageError, messageOf } from '../sweep/errors.ts';
 import {
   type CalloutDecision,
   type CalloutRefusal,
@@ -81,7 +81,7 @@ async function decide({ token }: CalloutRequest, deps: CalloutDeps): Promise<Cal
   } catch (error) {
     // An answer all the same: who asks tries again sooner than after a time-out.
     if (!(error instanceof ApiError)) log.error('nats callout', { error });
-    const words = error instanceof Error ? error.message : String(error);
+    const words = messageOf(error);
     return { kind: 'refused', reason: 'Unavailable', message: `the API server cannot be asked: ${words}` };
   }
 }

@@ -4,7 +4,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { readFlags, textFlag } from '../shared/flags.ts';
-import { InvalidConfigError } from '../sweep/errors.ts';
+import { InvalidConfigError, messageOf } from '../sweep/errors.ts';
 import { deriveAccountKey } from './callout-account.ts';
 
 const USERS = ['controller', 'dashboard', 'sys'] as const;
@@ -28,6 +28,6 @@ function main(args: readonly string[]): void {
 try {
   main(process.argv.slice(2));
 } catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
+  process.stderr.write(`${messageOf(error)}\n`);
   process.exitCode = error instanceof InvalidConfigError ? 2 : 1;
 }

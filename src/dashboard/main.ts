@@ -12,7 +12,7 @@ import { buildOps } from '../shared/ops.ts';
 import { ROOT, VERSION } from '../shared/package.ts';
 import { openTelemetry } from '../shared/telemetry.ts';
 import { realTimers as timers } from '../shared/timers.ts';
-import { InvalidConfigError } from '../sweep/errors.ts';
+import { InvalidConfigError, messageOf } from '../sweep/errors.ts';
 import { type Access, openToLoopback } from './access.ts';
 import { buildApp } from './app.ts';
 import { clusterModels, type ModelStore } from './cluster-models.ts';
@@ -145,7 +145,7 @@ function readGiven(flag: string, path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (cause) {
-    throw new InvalidConfigError(`--${flag}: ${path}: ${cause instanceof Error ? cause.message : cause}`, { cause });
+    throw new InvalidConfigError(`--${flag}: ${path}: ${messageOf(cause)}`, { cause });
   }
 }
 

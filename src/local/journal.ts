@@ -1,7 +1,14 @@
 import { crc32 } from 'node:zlib';
 import { codeOf, writeWhole } from '../shared/durable.ts';
 import type { Timers } from '../shared/timers.ts';
-import { InvalidConfigError, InvalidSweepError, SweepError, type Violation } from '../sweep/errors.ts';
+import {
+  InvalidConfigError,
+  InvalidSweepError,
+  messageOf,
+  SweepError,
+  toError,
+  type Violation,
+} from '../sweep/errors.ts';
 import { decodeResult, encodeResult, type TrialResult } from '../sweep/result.ts';
 import type { Sweep } from '../sweep/schema.ts';
 import { AppendLog, type Line, readLines } from './append-log.ts';
@@ -26,7 +33,7 @@ export interface JournalFold {
 /** Results could not be written, and no trial runs any more whose end would be worth waiting for. */
 export class JournalUnwritableError extends SweepError {
   constructor(cause: unknown) {
-    super('JournalUnwritable', `journal: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    super('JournalUnwritable', `journal: ${messageOf(cause)}`, { cause });
   }
 }
 
@@ -68,7 +75,7 @@ export class Journal {
         this.#setBlocked(null);
         return;
       } catch (error) {
-        this.#setBlocked(error instanceof Error ? error : new Error(String(error)));
+        this.#setBlocked(toError(error));
         if (last) throw new JournalUnwritableError(error);
         await this.#nextTry();
       }

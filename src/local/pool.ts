@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { realTimers, type Timers } from '../shared/timers.ts';
 import type { FromWorker } from '../shared/worker-protocol.ts';
+import { messageOf } from '../sweep/errors.ts';
 import { encodeMeasurement } from '../sweep/measurement.ts';
 import { encodeResult } from '../sweep/result.ts';
 import type { AttemptEnd, Job, Pool, Report } from './attempt.ts';
@@ -185,7 +186,7 @@ class WorkerProcess {
       const ours = assignment?.attemptUID === attemptUID && assignment.trial === trial;
       return ours ? undefined : `sent a ${message.kind} of another attempt`;
     } catch (error) {
-      return `sent what does not decode: ${error instanceof Error ? error.message : error}`;
+      return `sent what does not decode: ${messageOf(error)}`;
     }
   }
 

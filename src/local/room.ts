@@ -1,4 +1,5 @@
 import type { Timers } from '../shared/timers.ts';
+import { toError } from '../sweep/errors.ts';
 
 const RETRY_MS = 2_000;
 
@@ -66,7 +67,7 @@ export class Room {
     this.#looking = true;
     const refusal = await this.#options.tryWriting().then(
       () => null,
-      (error: unknown) => (error instanceof Error ? error : new Error(String(error))),
+      (error: unknown) => toError(error),
     );
     const news = (refusal === null) !== (this.#refusal === null);
     this.#looking = false;

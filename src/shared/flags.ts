@@ -1,5 +1,5 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
-import { InvalidConfigError } from '../sweep/errors.ts';
+import { InvalidConfigError, messageOf } from '../sweep/errors.ts';
 
 /** A flag with a value, as `--port=9090`. */
 export const textFlag = { type: 'string' } as const;
@@ -15,7 +15,7 @@ export function readFlags<Options extends NonNullable<ParseArgsConfig['options']
   try {
     return parseArgs({ args: [...args], options, allowPositionals: false }).values;
   } catch (cause) {
-    throw new InvalidConfigError(cause instanceof Error ? cause.message : `${cause}`, { cause });
+    throw new InvalidConfigError(messageOf(cause), { cause });
   }
 }
 

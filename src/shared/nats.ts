@@ -15,6 +15,7 @@ import {
   tokenAuthenticator,
   usernamePasswordAuthenticator,
 } from 'nats';
+import { messageOf } from '../sweep/errors.ts';
 import { type Backoff, fullJitterMs, type Random } from './backoff.ts';
 import { BusError, type BusReason, type BusStatus } from './bus.ts';
 import { codeOf } from './durable.ts';
@@ -257,7 +258,7 @@ function headersOf(fields: Readonly<Record<string, string>>): MsgHdrs {
 /** Why a connect failed, or a connection ended. */
 function connectErrorOf(error: unknown): BusError {
   const cause = error instanceof NatsError && error.chainedError ? error.chainedError : error;
-  const words = cause instanceof Error ? cause.message : String(cause);
+  const words = messageOf(cause);
   const code = error instanceof NatsError ? error.code : (codeOf(error) ?? '');
   if (code === ErrorCode.ServerOptionNotAvailable)
     return new BusError('TlsFailed', 'the server speaks plain text', { cause });
@@ -299,8 +300,7 @@ export function busErrorOf(cause: unknown, subject: string): BusError {
   const api = cause instanceof NatsError ? cause.api_error : undefined;
   if (api) return apiErrorOf(api, subject);
   const code = cause instanceof NatsError ? cause.code : (codeOf(cause) ?? '');
-  const words =
-    code === ErrorCode.NoResponders ? 'nobody listens' : cause instanceof Error ? cause.message : `${cause}`;
+  const words = code === ErrorCode.NoResponders ? 'nobody listens' : messageOf(cause);
   return new BusError(BY_CODE[code] ?? 'Unreachable', `${subject}: ${words}`, { cause });
 }
 

@@ -1,3 +1,4 @@
+import { messageOf } from '../sweep/errors.ts';
 import { ApiError, type StatusDetails } from './api-error.ts';
 import { fullJitterMs, type Random, REQUEST_BACKOFF, retryAfterMs } from './backoff.ts';
 import { pause, realTimers, type Timers } from './timers.ts';
@@ -275,7 +276,7 @@ function timedOut(request: ApiRequest, timeoutMs: number): ApiError {
 
 function asApiError(request: ApiRequest, thrown: unknown): ApiError {
   if (thrown instanceof ApiError) return thrown;
-  const said = thrown instanceof Error ? thrown.message : `${thrown}`;
+  const said = messageOf(thrown);
   const message = `${describe(request)}: ${said}`;
   return new ApiError({ code: 0, reason: 'Unreachable', message }, { cause: thrown });
 }

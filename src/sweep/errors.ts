@@ -40,3 +40,13 @@ export class InvalidConfigError extends SweepError {
     super('InvalidConfig', message, options);
   }
 }
+
+/** What a thrown thing says: anything can be thrown. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
+/** A thrown thing as an Error. */
+export function toError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
+}

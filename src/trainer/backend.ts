@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { InvalidConfigError } from '../sweep/errors.ts';
+import { InvalidConfigError, toError } from '../sweep/errors.ts';
 import { registerWasmKernels } from './kernels.ts';
 import { registerNativeKernels } from './native-kernels.ts';
 import { loadCpu, loadNative, loadTf, loadWasm, TFJS_VERSION, type Tf } from './tf.ts';
@@ -144,5 +144,5 @@ async function keepingListeners(open: () => Promise<void>): Promise<void> {
 }
 
 function asFailure(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
+  return toError(error);
 }

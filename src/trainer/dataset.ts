@@ -3,7 +3,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { codeOf, exists, writeDurably } from '../shared/durable.ts';
 import { DATASETS, type DatasetName } from '../sweep/dataset.ts';
-import { InvalidConfigError, SweepError } from '../sweep/errors.ts';
+import { InvalidConfigError, messageOf, SweepError } from '../sweep/errors.ts';
 import { CIFAR10_RECORD_BYTES, decodeCifar10Batch, decodeMnist, emptyImageSet, type ImageSet } from './data.ts';
 import { installFolder } from './install.ts';
 import { packTarball, type TarballSource } from './tarball.ts';
@@ -177,6 +177,6 @@ function fetchError(name: DatasetName, error: unknown, signal: AbortSignal | und
   if (code === 'ENOSPC' || code === 'EDQUOT')
     return new SweepError('DiskFull', `fetching ${name}: no space left (${code}); ${again}`, { cause: error });
   const reason = error instanceof SweepError && error.reason === 'DiskFull' ? 'DiskFull' : 'DatasetUnavailable';
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   return new SweepError(reason, `fetching ${name}: ${message}; ${again}`, { cause: error });
 }

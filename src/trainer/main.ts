@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { readEnvironment } from '../shared/env.ts';
 import { type Assignment, decodeAssignment, encodeAssignment } from '../sweep/assignment.ts';
-import { InvalidConfigError, InvalidMessageError } from '../sweep/errors.ts';
+import { InvalidConfigError, InvalidMessageError, messageOf } from '../sweep/errors.ts';
 import { encodeMeasurement } from '../sweep/measurement.ts';
 import { encodeResult } from '../sweep/result.ts';
 import { failureOf } from './failure.ts';
@@ -61,7 +61,7 @@ function openTelemetry(
       passwordFile: flags['nats-password-file'],
     });
   } catch (cause) {
-    const message = `telemetry: ${cause instanceof Error ? cause.message : cause}`;
+    const message = `telemetry: ${messageOf(cause)}`;
     if (cause instanceof InvalidMessageError) throw new InvalidConfigError(message, { cause });
     // No thread, for lack of memory or processes: the trial does without.
     process.stderr.write(`${message}; the result is not affected\n`);
@@ -75,7 +75,7 @@ function endTelemetry(how: { readonly withModel: boolean }): void {
   try {
     missing = telemetry?.end(how);
   } catch (error) {
-    missing = `telemetry: ${error instanceof Error ? error.message : error}; the result is not affected`;
+    missing = `telemetry: ${messageOf(error)}; the result is not affected`;
   }
   if (missing !== undefined) process.stderr.write(`${missing}\n`);
 }
@@ -87,7 +87,7 @@ async function readAssignment(file: string, attemptUID: string | undefined): Pro
     const assignment = decodeAssignment(await readFile(file, 'utf8'));
     return attemptUID === undefined ? assignment : decodeAssignment(encodeAssignment({ ...assignment, attemptUID }));
   } catch (cause) {
-    throw new InvalidConfigError(`${file}: ${cause instanceof Error ? cause.message : cause}`, { cause });
+    throw new InvalidConfigError(`${file}: ${messageOf(cause)}`, { cause });
   }
 }
 
@@ -102,7 +102,7 @@ function parseArguments() {
     const { values } = parseArgs({ options });
     if (values.assignment && values.result) return { ...values, assignment: values.assignment, result: values.result };
   } catch (cause) {
-    throw new InvalidConfigError(`${cause instanceof Error ? cause.message : cause}; ${USAGE}`, { cause });
+    throw new InvalidConfigError(`${messageOf(cause)}; ${USAGE}`, { cause });
   }
   throw new InvalidConfigError(USAGE);
 }

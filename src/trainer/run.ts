@@ -3,6 +3,7 @@ import { MODEL_NOT_SAVED } from '../shared/worker-protocol.ts';
 import type { Assignment } from '../sweep/assignment.ts';
 import { summarise } from '../sweep/curve.ts';
 import { DATASETS } from '../sweep/dataset.ts';
+import { messageOf } from '../sweep/errors.ts';
 import { keptEpochOf } from '../sweep/finding.ts';
 import type { EpochFigures, Measurement } from '../sweep/measurement.ts';
 import type { CurveSummary, TrialResult } from '../sweep/result.ts';
@@ -101,7 +102,7 @@ async function handOver(model: Sequential, { backend, modelFolder, onModel }: Tr
     }
     return '';
   } catch (error) {
-    return `${MODEL_NOT_SAVED}: ${codeOf(error) ?? (error instanceof Error ? error.message : error)}`;
+    return `${MODEL_NOT_SAVED}: ${codeOf(error) ?? messageOf(error)}`;
   }
 }
 

@@ -1,4 +1,5 @@
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
+import { messageOf } from '../sweep/errors.ts';
 import { encodeMeasurement, type Measurement, type Progress } from '../sweep/measurement.ts';
 import { type Address, encodeProgress, MAX_MODEL_BYTES, subjectOf } from '../sweep/message.ts';
 import type { Figure, FigureCounts } from './outbox.ts';
@@ -67,7 +68,7 @@ export class Telemetry {
     const workerData: TelemetryThread & { port: typeof port2 } = { options, ended: this.#ended, port: port2 };
     this.#thread = new Worker(new URL('./telemetry-thread.ts', import.meta.url), { workerData, transferList: [port2] });
     this.#thread.on('error', (error) => {
-      this.#failure = `its thread failed: ${error instanceof Error ? error.message : error}`;
+      this.#failure = `its thread failed: ${messageOf(error)}`;
     });
     this.#thread.unref();
     port1.unref();
@@ -93,7 +94,7 @@ export class Telemetry {
         this.#tell({ kind: 'model', files }, ownsBuffer ? [weights.buffer as ArrayBuffer] : []);
       else this.#modelTrouble = `${bytes} bytes; at most ${MAX_MODEL_BYTES}`;
     } catch (error) {
-      this.#modelTrouble = error instanceof Error ? error.message : `${error}`;
+      this.#modelTrouble = messageOf(error);
     }
   }
 
