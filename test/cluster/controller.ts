@@ -25,8 +25,8 @@ export interface RunningController {
   cpuSeconds(): Promise<number>;
   /** Largest resident memory so far, in MiB. */
   peakMemoryMiB(): Promise<number>;
-  /** Resolves once it has ended, for whatever reason. */
-  readonly ended: Promise<unknown>;
+  /** Resolves once it has ended, for whatever reason: with its exit code or the signal that ended it. */
+  readonly ended: Promise<readonly [number | null, NodeJS.Signals | null]>;
   /** @returns its exit code, null if it was killed */
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
@@ -63,7 +63,7 @@ export async function startController(kubeconfig: string, args: readonly string[
     waiting.delete(event);
   });
   const page = async () => (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
-  const ended = once(child, 'exit');
+  const ended = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
   const controller: RunningController = {
     pid: child.pid ?? 0,
     ended,

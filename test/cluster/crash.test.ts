@@ -44,7 +44,7 @@ interface End {
   readonly jobs: readonly string[];
 }
 
-describe('a controller killed at every one of its writes, on a real API server', {
+describe('a controller that dies again and again, on a real API server', {
   ...options,
   timeout: 600_000,
   concurrency: 3,
@@ -58,7 +58,9 @@ describe('a controller killed at every one of its writes, on a real API server',
     cluster = await startControlPlane(['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler']);
     await cluster.addFakeNodes(2, { gpus: 100 });
     await installKinds(cluster);
-    golden = await runSweep('golden', { through: Number.POSITIVE_INFINITY, last: undefined });
+    const undisturbed = await runSweep('golden', killedAt({ through: Number.POSITIVE_INFINITY, last: undefined }));
+    assert.equal(undisturbed.deaths, 0);
+    golden = undisturbed.end;
     assert.equal(golden.jobs.length, TRIALS);
   });
   after(async () => {
@@ -69,12 +71,59 @@ describe('a controller killed at every one of its writes, on a real API server',
 
   for (const [sentence, { namespace, ...point }] of Object.entries(POINTS)) {
     test(`${sentence}, the end is the same and no trial runs twice`, async () => {
-      assert.deepEqual(await runSweep(namespace, point), golden);
+      const { end, deaths } = await runSweep(namespace, killedAt(point));
+      assert.deepEqual(end, golden);
+      assert.ok(deaths > 2 * TRIALS, `${deaths} deaths`);
     });
   }
 
-  /** Runs the sweep in a namespace of its own. Each process gets one write further than the one before. */
-  async function runSweep(namespace: string, point: { through: number; last: Fault | undefined }): Promise<End> {
+  test('K34: in a crash loop the end is the same and no trial runs twice', async () => {
+    const { end, deaths } = await runSweep('crash-loop', async ({ start, isOver }, life) => {
+      const controller = await start();
+      // Now here, now there in a turn; a process that lives longer comes further.
+      await sleep(20 * (life % 25));
+      await controller.stop('SIGKILL');
+      return (await isOver()) === undefined;
+    });
+    assert.deepEqual(end, golden);
+    assert.ok(deaths > TRIALS, `${deaths} deaths`);
+  });
+
+  test('K34: out of memory wherever it may be, the end is the same and no trial runs twice', async () => {
+    const signals = new Set<string>();
+    const { end, deaths } = await runSweep('out-of-memory', async ({ start, isOver }, life) => {
+      const controller = await start();
+      await sleep(20 * (life % 25));
+      // It gets no more from now on; what it does next that needs some is its end.
+      await run(['prlimit', `--pid=${controller.pid}`, '--as=1']);
+      const death = await Promise.race([controller.ended, until(isOver, 'the end', 60_000, 500).then(() => undefined)]);
+      if (death) signals.add(`${death[1]}`);
+      else await controller.stop('SIGKILL');
+      return death !== undefined;
+    });
+    assert.deepEqual(end, golden);
+    assert.ok(deaths > 2, `${deaths} deaths`);
+    // V8's own ways to give up.
+    for (const signal of signals) assert.match(signal, /^SIG(ABRT|TRAP|SEGV|ILL)$/);
+  });
+
+  /** Lives one process's life. @param life from 0 @returns whether it died; false: the sweep was over before */
+  type Live = (
+    given: {
+      readonly proxy: FaultProxy;
+      readonly start: () => Promise<RunningController>;
+      readonly isOver: () => Promise<unknown>;
+    },
+    life: number,
+  ) => Promise<boolean>;
+
+  /** Each process gets one write further than the one before. */
+  function killedAt(point: { readonly through: number; readonly last: Fault | undefined }): Live {
+    return (given) => untilKilled(given, point);
+  }
+
+  /** Runs the sweep in a namespace of its own. */
+  async function runSweep(namespace: string, live: Live): Promise<{ end: End; deaths: number }> {
     const kubectl = (...args: string[]) => cluster.kubectl(`--namespace=${namespace}`, ...args);
     await cluster.kubectl('create', 'namespace', namespace);
     await kubectl('create', 'serviceaccount', 'cnn-sweep-trainer');
@@ -93,9 +142,12 @@ describe('a controller killed at every one of its writes, on a real API server',
 
     let deaths = 0;
     let status: SweepStatus | undefined;
+    const given = { proxy, isOver, start: () => start(kubeconfig, namespace) };
+    let life = 0;
     for (const begun = performance.now(); status === undefined; status = await isOver()) {
       assert.ok(performance.now() - begun < 400_000, `not over after ${deaths} deaths`);
-      if (await untilKilled(proxy, kubeconfig, namespace, point, isOver)) deaths++;
+      if (await live(given, life++)) deaths++;
+      proxy.fault = () => undefined;
     }
     const controller = await start(kubeconfig, namespace);
     await controller.line('listed');
@@ -106,17 +158,13 @@ describe('a controller killed at every one of its writes, on a real API server',
     await controller.stop();
     running.delete(controller);
     assert.deepEqual(later, [], 'nothing is written when all is done');
-    if (point.through < 10) assert.ok(deaths > 2 * TRIALS, `${deaths} deaths`);
-    return describeEnd(namespace, status, JSON.parse(await kubectl('get', 'trs', '--output=json')).items);
+    const slices = JSON.parse(await kubectl('get', 'trs', '--output=json')).items;
+    return { end: await describeEnd(namespace, status, slices), deaths };
   }
 
-  /** @returns whether it was killed; false if the sweep was over before */
   async function untilKilled(
-    proxy: FaultProxy,
-    kubeconfig: string,
-    namespace: string,
-    { through, last }: { through: number; last: Fault | undefined },
-    isOver: () => Promise<unknown>,
+    { proxy, start, isOver }: Parameters<Live>[0],
+    { through, last }: { readonly through: number; readonly last: Fault | undefined },
   ): Promise<boolean> {
     let writes = 0;
     let isDead: boolean = false;
@@ -136,7 +184,7 @@ describe('a controller killed at every one of its writes, on a real API server',
         .then(() => dead.resolve(true), dead.reject);
       return last;
     };
-    const controller = await start(kubeconfig, namespace);
+    const controller = await start();
     const ended = new AbortController();
     const over = (async () => {
       while (!ended.signal.aborted) {
@@ -148,8 +196,6 @@ describe('a controller killed at every one of its writes, on a real API server',
     const wasKilled = await Promise.race([dead.promise, over]);
     ended.abort();
     await controller.stop(wasKilled ? 'SIGKILL' : 'SIGTERM');
-    running.delete(controller);
-    proxy.fault = () => undefined;
     return wasKilled;
   }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { after, before, describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openWire, readKubeConfigFile } from '../../src/shared/cluster.ts';
 import { ROOT } from '../../src/shared/package.ts';
@@ -8,7 +8,7 @@ import type { Wire } from '../../src/shared/wire.ts';
 import { missingCluster, needsOwn } from './any-cluster.ts';
 import { type Cluster, startControlPlane } from './cluster.ts';
 import { until } from './controller.ts';
-import { each, Places } from './place.ts';
+import { each, type Place, Places } from './place.ts';
 
 const missing = await missingCluster();
 const skip = missing ?? needsOwn('it breaks the parts of the control plane');
@@ -16,7 +16,9 @@ const options = skip ? { skip } : {};
 
 /** Ten minutes in the catalogue; `make campaign` can give it. */
 const OUTAGE_MS = Number(process.env.CNN_SWEEP_TEST_OUTAGE_SECONDS ?? 10) * 1000;
-/** INV-8 asks for 30 s; here with what the other programs of the cluster need, on a machine that has other work. */
+/** INV-8: until it goes on. */
+const GOES_ON_MS = 30_000;
+/** Until all is done, with what the other programs of the cluster need, on a machine that has other work. */
 const CONVERGED_MS = 90_000;
 /** So few requests at once that one user's share is a single one. */
 const FEW = ['--max-requests-inflight=40', '--max-mutating-requests-inflight=20'];
@@ -73,7 +75,7 @@ describe('outages', { ...options, timeout: 1_200_000 + 6 * OUTAGE_MS }, () => {
     },
   };
   for (const [sentence, { namespace, isHeldMeanwhile = false, fail, recover }] of Object.entries(outages)) {
-    test(`${sentence}: the sweep goes on where it was`, async () => {
+    test(`${sentence}: the sweep goes on where it was`, async (context) => {
       const place = await places.create(namespace);
       await place.createSweep({ trials: 12, isHeld: true });
       const stop = place.supervise();
@@ -84,10 +86,7 @@ describe('outages', { ...options, timeout: 1_200_000 + 6 * OUTAGE_MS }, () => {
         await sleep(OUTAGE_MS);
         await recover();
         if (isHeldMeanwhile) await place.letRun();
-        const begun = performance.now();
-        await place.isOver(12);
-        const ms = performance.now() - begun;
-        assert.ok(ms < CONVERGED_MS, `over ${(ms / 1000).toFixed(0)} s after the outage`);
+        await converges(place, context);
       } finally {
         await stop();
       }
@@ -95,7 +94,7 @@ describe('outages', { ...options, timeout: 1_200_000 + 6 * OUTAGE_MS }, () => {
     });
   }
 
-  test('K8: an API server that answers 500 and 503 for a while: the sweep goes on where it was', async () => {
+  test('K8: an API server that answers 500 and 503 for a while: the sweep goes on where it was', async (context) => {
     const place = await places.create('in-trouble');
     await place.createSweep({ trials: 12, isHeld: true });
     const { proxy, kubeconfig } = await place.openProxy('in-trouble');
@@ -109,15 +108,26 @@ describe('outages', { ...options, timeout: 1_200_000 + 6 * OUTAGE_MS }, () => {
       await sleep(OUTAGE_MS);
       proxy.fault = () => undefined;
       assert.ok(refused > 0);
-      const begun = performance.now();
-      await place.isOver(12);
-      const ms = performance.now() - begun;
-      assert.ok(ms < CONVERGED_MS, `over ${(ms / 1000).toFixed(0)} s after the outage`);
+      await converges(place, context);
     } finally {
       await stop();
     }
     assert.deepEqual(await place.created(), each(12));
   });
+
+  /** From the end of the outage: the next Job comes soon, and all of them are done. */
+  async function converges(place: Place, context: TestContext): Promise<void> {
+    const begun = performance.now();
+    const before = (await place.created()).length;
+    const goesOn = async () => (await place.created()).length > before || undefined;
+    await until(goesOn, `another Job in ${place.namespace}`, GOES_ON_MS);
+    const seconds = (ms: number) => `${((ms - begun) / 1000).toFixed(1)} s`;
+    context.diagnostic(`the next Job ${seconds(performance.now())} after the outage`);
+    await place.isOver(12);
+    const over = performance.now();
+    assert.ok(over - begun < CONVERGED_MS, `over ${seconds(over)} after the outage`);
+    context.diagnostic(`over ${seconds(over)} after it`);
+  }
 
   test('J13: what is not made and not scheduled is named', async () => {
     const place = await places.create('named');
