@@ -1,6 +1,8 @@
+import { request } from 'undici';
 import { ApiError, isApiError } from '../shared/api-error.ts';
 import type { Ref } from '../shared/calls.ts';
 import { LEASES, SLICES, SWEEPS } from '../shared/kinds.ts';
+import { MEASUREMENTS_STREAM, MODELS_STREAM } from '../shared/nats-streams.ts';
 import { pause, realTimers } from '../shared/timers.ts';
 import { type Checking, type Finding, failed, ok, skipped } from './check.ts';
 
@@ -97,6 +99,30 @@ export async function checkReady({ signal }: Checking, url: string | undefined, 
     }
   });
 }
+
+/** Asks the controller that leads, which makes them, whether NATS has the streams of curves and of models: a metric that it shows of
+ * no other. Its service may lead to one that does not lead; each time anew.
+ */
+export async function checkStreams({ signal }: Checking, url: string | undefined, wanted: boolean): Promise<Finding> {
+  if (!wanted) return skipped('not asked for (--streams)');
+  if (url === undefined) return skipped('only a controller knows them (--controller-url)');
+  const page = `${url.replace(/\/+$/, '')}/metrics`;
+  return untilOk(signal, async () => {
+    const timeout = AbortSignal.any([signal, AbortSignal.timeout(LIMITS.timeoutMs)]);
+    try {
+      const { statusCode, body } = await request(page, { signal: timeout, reset: true });
+      const text = await body.text();
+      if (statusCode !== 200) return failed(`${page}: ${statusCode}`);
+      const missing = [MEASUREMENTS_STREAM, MODELS_STREAM].filter((stream) => !text.includes(roomOf(stream)));
+      if (missing.length > 0) return failed(`no ${missing.join(', no ')} in NATS; see what the controller's log says`);
+      return ok(`${MEASUREMENTS_STREAM} and ${MODELS_STREAM} are in NATS`);
+    } catch (error) {
+      return failed(`${page}: ${whyNoAnswer(error)}`);
+    }
+  });
+}
+
+const roomOf = (stream: string) => `\ncnn_sweep_nats_stream_max_bytes{stream="${stream}"} `;
 
 /** Asks again until all is well or the time is over: what was installed a moment ago needs another. */
 async function untilOk(signal: AbortSignal, ask: () => Promise<Finding>): Promise<Finding> {

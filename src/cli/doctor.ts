@@ -3,7 +3,7 @@ import { openCluster } from '../shared/calls.ts';
 import { namespaceOf, openWire, readKubeConfig } from '../shared/cluster.ts';
 import { InvalidConfigError, messageOf, SweepError } from '../sweep/errors.ts';
 import { type Finding, failed, skipped } from './check.ts';
-import { checkBad, checkKinds, checkLease, checkReady, checkSample } from './doctor-checks.ts';
+import { checkBad, checkKinds, checkLease, checkReady, checkSample, checkStreams } from './doctor-checks.ts';
 import { checkSweep } from './doctor-sweep.ts';
 import type { Output } from './output.ts';
 
@@ -16,6 +16,8 @@ export interface DoctorOptions {
   readonly controllerUrl?: string;
   /** `http://cnn-sweep-dashboard-metrics.cnn-sweep:9090`. */
   readonly dashboardUrl?: string;
+  /** NATS is part of it. */
+  readonly streams?: boolean;
   readonly sweep?: boolean;
   /** Seconds for all checks together, the sweep aside. */
   readonly timeout: number;
@@ -23,7 +25,7 @@ export interface DoctorOptions {
 
 /** Says whether a cluster is ready for Sweeps, a line a check. Leaves nothing behind. @returns exit code: 0 it is, 1 it is not */
 export async function doctor(options: DoctorOptions, output: Output): Promise<number> {
-  const { leaseNamespace, leaseName, controllerUrl, dashboardUrl, sweep, timeout } = options;
+  const { leaseNamespace, leaseName, controllerUrl, dashboardUrl, streams = false, sweep, timeout } = options;
   if ((leaseNamespace === undefined) !== (leaseName === undefined))
     throw new InvalidConfigError('--lease-namespace and --lease-name: give both, or neither');
   const namespace = options.namespace ?? namespaceOf(readKubeConfig()) ?? 'default';
@@ -45,6 +47,7 @@ export async function doctor(options: DoctorOptions, output: Output): Promise<nu
       ['bad sample', found(checkBad(checking))],
       ['lease', found(checkLease(checking, lease))],
       ['controller', found(checkReady(checking, controllerUrl, '--controller-url'))],
+      ['streams', found(checkStreams(checking, controllerUrl, streams))],
       ['dashboard', found(checkReady(checking, dashboardUrl, '--dashboard-url'))],
     ];
     let isWell = true;

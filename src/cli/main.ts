@@ -119,6 +119,7 @@ command('doctor', 'say whether a cluster is ready for sweeps, a line a check; le
   .option('--lease-name <name>', 'its name; without it who leads is not asked')
   .option('--controller-url <url>', 'where the controller answers; without it it is not asked', httpUrl)
   .option('--dashboard-url <url>', 'where the dashboard says whether it is ready; without it it is not asked', httpUrl)
+  .option('--streams', 'ask the controller whether NATS has the streams of curves and models')
   .option('--sweep', 'train two small trials without a GPU, too: at most eight minutes')
   .option('--timeout <seconds>', 'for all checks together, the sweep aside', wholeNumber(1, 600), 45)
   .action(async (options) => exitWith((await import('./doctor.ts')).doctor(options, output)));

@@ -126,9 +126,14 @@ const CASES: Readonly<Record<string, { values: Values; want: (objects: readonly 
       assert.deepEqual(from, { ...SELECTOR, 'app.kubernetes.io/component': 'test' });
     },
   },
+  'without NATS helm test asks for no streams': {
+    values: { nats: { enabled: false } },
+    want: (objects) => assert.ok(!doctorOf(objects).includes('--streams')),
+  },
   'curves come over NATS, as a user of its own': {
     values: { nats: { enabled: true } },
     want: (objects) => {
+      assert.ok(doctorOf(objects).includes('--streams'));
       const nats = argsOf(objects).filter((arg) => arg.startsWith('--nats'));
       assert.deepEqual(nats, [
         '--nats-url=tls://cnn-sweep-nats.cnn-sweep.svc:4222',

@@ -19,7 +19,7 @@ describe('help', () => {
     verdict: /--sweep.*--json/s,
     report: /--sweep.*--output/s,
     data: /cifar10 or mnist/,
-    doctor: /--namespace.*--lease-namespace.*--controller-url.*--dashboard-url.*--sweep/s,
+    doctor: /--namespace.*--lease-namespace.*--controller-url.*--dashboard-url.*--streams.*--sweep/s,
   };
   for (const [command, options] of Object.entries(commands)) {
     test(`of ${command} names its options and gives examples that begin with the command`, async () => {

@@ -26,7 +26,8 @@ const REFUSED = 'ok       bad sample: a name that is too long is refused: 41 cha
 const NO_LEASE = 'skipped  lease: not asked for (--lease-namespace, --lease-name)';
 const NO_URL = 'skipped  controller: not asked for (--controller-url)';
 const NO_DASHBOARD = 'skipped  dashboard: not asked for (--dashboard-url)';
-const WELL = [SERVED, ACCEPTED, REFUSED, NO_LEASE, NO_URL, NO_DASHBOARD];
+const NO_STREAMS = 'skipped  streams: not asked for (--streams)';
+const WELL = [SERVED, ACCEPTED, REFUSED, NO_LEASE, NO_URL, NO_STREAMS, NO_DASHBOARD];
 
 describe('doctor', { ...options, timeout: 600_000 }, () => {
   let cluster: Cluster;
@@ -107,7 +108,7 @@ describe('doctor', { ...options, timeout: 600_000 }, () => {
     for (const [sentence, { spec, want }] of Object.entries(rows)) {
       test(sentence, async () => {
         if (spec) await put(spec);
-        await says(LEASE, 1, [SERVED, ACCEPTED, REFUSED, want, NO_URL, NO_DASHBOARD]);
+        await says(LEASE, 1, [SERVED, ACCEPTED, REFUSED, want, NO_URL, NO_STREAMS, NO_DASHBOARD]);
       });
     }
 
@@ -126,6 +127,7 @@ describe('doctor', { ...options, timeout: 600_000 }, () => {
         REFUSED,
         'ok       lease: Lease default/ours: held by one, which renews it',
         NO_URL,
+        NO_STREAMS,
         NO_DASHBOARD,
       ]);
       renewing.abort();
@@ -136,7 +138,7 @@ describe('doctor', { ...options, timeout: 600_000 }, () => {
   for (const program of ['controller', 'dashboard'] as const) {
     const among = (result: string) => [
       ...[SERVED, ACCEPTED, REFUSED, NO_LEASE],
-      ...(program === 'controller' ? [result, NO_DASHBOARD] : [NO_URL, result]),
+      ...(program === 'controller' ? [result, NO_STREAMS, NO_DASHBOARD] : [NO_URL, NO_STREAMS, result]),
     ];
 
     describe(`of the ${program}`, () => {
@@ -172,6 +174,38 @@ describe('doctor', { ...options, timeout: 600_000 }, () => {
       });
     });
   }
+
+  describe('of the streams', () => {
+    const room = (...streams: string[]) =>
+      streams.map((stream) => `\ncnn_sweep_nats_stream_max_bytes{stream="${stream}"} 4294967296`).join('');
+    const rows: Record<string, { metrics: string; want: string }> = {
+      'that are there': {
+        metrics: room('CNN_SWEEP', 'OBJ_CNN_SWEEP_MODELS'),
+        want: 'ok       streams: CNN_SWEEP and OBJ_CNN_SWEEP_MODELS are in NATS',
+      },
+      'of which one is not there': {
+        metrics: room('CNN_SWEEP'),
+        want: "failed   streams: no OBJ_CNN_SWEEP_MODELS in NATS; see what the controller's log says",
+      },
+      'that are not there': {
+        metrics: '\ncnn_sweep_nats_connected{component="controller"} 0',
+        want: "failed   streams: no CNN_SWEEP, no OBJ_CNN_SWEEP_MODELS in NATS; see what the controller's log says",
+      },
+    };
+    for (const [sentence, { metrics, want }] of Object.entries(rows)) {
+      test(sentence, async (context) => {
+        const { url } = await serve(context, 200, metrics);
+        const ready = `ok       controller: ${url}/readyz: ready`;
+        const lines = [SERVED, ACCEPTED, REFUSED, NO_LEASE, ready, want, NO_DASHBOARD];
+        await says([`--controller-url=${url}`, '--streams'], want.startsWith('ok') ? 0 : 1, lines);
+      });
+    }
+
+    test('only a controller knows', async () => {
+      const want = 'skipped  streams: only a controller knows them (--controller-url)';
+      await says(['--streams'], 0, [SERVED, ACCEPTED, REFUSED, NO_LEASE, NO_URL, want, NO_DASHBOARD]);
+    });
+  });
 
   describe('with --sweep', () => {
     const created = () =>
