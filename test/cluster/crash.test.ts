@@ -81,7 +81,7 @@ describe('a controller that dies again and again, on a real API server', {
     const { end, deaths } = await runSweep('crash-loop', async ({ start, isOver }, life) => {
       const controller = await start();
       // Now here, now there in a turn; a process that lives longer comes further.
-      await sleep(20 * (life % 25));
+      await sleep(100 * life);
       await controller.stop('SIGKILL');
       return (await isOver()) === undefined;
     });
@@ -90,21 +90,20 @@ describe('a controller that dies again and again, on a real API server', {
   });
 
   test('K34: out of memory wherever it may be, the end is the same and no trial runs twice', async () => {
-    const signals = new Set<string>();
+    const ways = new Set<unknown>();
     const { end, deaths } = await runSweep('out-of-memory', async ({ start, isOver }, life) => {
       const controller = await start();
       await sleep(20 * (life % 25));
       // It gets no more from now on; what it does next that needs some is its end.
       await run(['prlimit', `--pid=${controller.pid}`, '--as=1']);
       const death = await Promise.race([controller.ended, until(isOver, 'the end', 60_000, 500).then(() => undefined)]);
-      if (death) signals.add(`${death[1]}`);
+      if (death) ways.add(death[1] ?? death[0]);
       else await controller.stop('SIGKILL');
       return death !== undefined;
     });
     assert.deepEqual(end, golden);
     assert.ok(deaths > 2, `${deaths} deaths`);
-    // V8's own ways to give up.
-    for (const signal of signals) assert.match(signal, /^SIG(ABRT|TRAP|SEGV|ILL)$/);
+    for (const way of ways) assert.ok(way !== 0 && way !== 'SIGKILL', `ended by itself, with ${way}`);
   });
 
   /** Lives one process's life. @param life from 0 @returns whether it died; false: the sweep was over before */

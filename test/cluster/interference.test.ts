@@ -3,12 +3,14 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { missingCluster, needsOwn, openAnyCluster } from './any-cluster.ts';
 import { until } from './controller.ts';
+import { openMutation } from './mutation.ts';
 import { each, LEASE, Places, TRIALS } from './place.ts';
 
 const missing = await missingCluster();
 const options = missing === undefined ? {} : { skip: missing };
 const audit = { skip: needsOwn('the audit log of its API server') };
 const proxy = { skip: needsOwn('a proxy before its API server') };
+const reach = { skip: needsOwn('an API server that reaches this machine') };
 const user = { skip: needsOwn('another user of its API server') };
 const OVER_MS = 90_000;
 
@@ -255,6 +257,34 @@ describe('people and other controllers', { ...options, timeout: 420_000, concurr
     await place.isOver();
     await place.degraded('AsExpected');
     assert.deepEqual(await place.created(), each(TRIALS));
+  });
+
+  // Our own Pods keep to the strictest level: only what others change about them can break it.
+  test('K22: pod security is named, and the sweep goes on without what broke it', reach, async () => {
+    const place = await places.create('pod-security');
+    const level = 'pod-security.kubernetes.io/enforce=restricted';
+    await places.cluster.kubectl('label', 'namespace', place.namespace, level);
+    const webhook = await openMutation({ op: 'add', path: '/spec/template/spec/hostNetwork', value: true });
+    try {
+      await place.apply(webhook.configurationFor(place.namespace));
+      const isAsked = async () => {
+        const probe = await place.kubectl('create', 'job', 'probe', '--image=x', '--dry-run=server', '--output=json');
+        return JSON.parse(probe).spec.template.spec.hostNetwork === true || undefined;
+      };
+      await until(isAsked, 'the API server asks it', 30_000);
+      await place.start();
+      await place.createSweep();
+      const { message } = await place.degraded('PodRefused');
+      assert.match(message, /^Job study-\S+: .*violates PodSecurity "restricted:latest": host namespaces/);
+      assert.match(message, /: change what it names in a new Sweep, or the policy of the namespace/);
+    } finally {
+      await places.cluster.kubectl('delete', 'mutatingwebhookconfiguration', 'others', '--ignore-not-found');
+      await webhook.close();
+    }
+    // What was broken stays so: a person takes it away, and its trials get other Jobs.
+    await place.kubectl('delete', 'jobs', '--all');
+    await place.isOver();
+    await place.degraded('AsExpected');
   });
 });
 

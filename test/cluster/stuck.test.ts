@@ -4,7 +4,6 @@ import type { TrialRecord } from '../../src/sweep/slice.ts';
 import type { Condition, SweepStatus } from '../../src/sweep/status.ts';
 import { type ClusterWithNode, startCluster } from './cluster.ts';
 import { installKinds, type RunningController, startController, until } from './controller.ts';
-import { openMutation } from './mutation.ts';
 import { programImage } from './program-image.ts';
 
 const isRoot = process.platform === 'linux' && process.getuid?.() === 0;
@@ -12,7 +11,7 @@ const options = isRoot || process.env.CI === 'true' ? {} : { skip: 'a real node 
 
 /** What is promised: named within a minute of the cluster's showing it; here from the `kubectl apply`. */
 const NAMED_MS = 60_000;
-const NAMESPACES = ['jobs-quota', 'pods-quota', 'limits', 'pod-security'];
+const NAMESPACES = ['jobs-quota', 'pods-quota', 'limits'];
 /** Not a GPU; and little memory, for the trial that takes too much. */
 const NO_GPU = { limits: { memory: '64Mi' } };
 /** The actor ends well. */
@@ -162,32 +161,6 @@ describe('on a real node', { ...options, timeout: 900_000, concurrency: 10 }, ()
       assert.equal(conditionOf(conditions, 'Degraded')?.status, 'False');
     });
   }
-
-  // Our own Pods keep to the strictest level: only what others change about them can break it.
-  test('K22: pod security is named, and the sweep goes on without what broke it', async () => {
-    const namespace = 'pod-security';
-    const webhook = await openMutation({ op: 'add', path: '/spec/template/spec/hostNetwork', value: true });
-    try {
-      await cluster.apply(JSON.stringify(webhook.configurationFor(namespace)));
-      const changed = async () => {
-        const args = ['create', 'job', 'probe', '--image=x', '--dry-run=server', '--output=json'];
-        const job = JSON.parse(await cluster.kubectl(...args, `--namespace=${namespace}`));
-        return job.spec.template.spec.hostNetwork === true || undefined;
-      };
-      await until(changed, 'the API server asks it', 30_000);
-      const began = performance.now();
-      await apply('refused', { trainer: { resources: NO_GPU } }, namespace);
-      const { message } = await degraded('refused', 'PodRefused', began, namespace);
-      assert.match(message, /^Job refused-\S+: .*violates PodSecurity "restricted:latest": host namespaces/);
-      assert.match(message, /: change what it names in a new Sweep, or the policy of the namespace$/);
-    } finally {
-      await cluster.kubectl('delete', 'mutatingwebhookconfiguration', 'others', '--ignore-not-found');
-      await webhook.close();
-    }
-    // What was broken stays so: a person takes it away, and the trial gets another Job.
-    await cluster.kubectl('delete', 'jobs', '--all', `--namespace=${namespace}`);
-    await over('refused', 'Complete', 180_000, namespace);
-  });
 
   async function apply(
     name: string,
