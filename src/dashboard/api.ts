@@ -40,6 +40,19 @@ export const HyperparametersView = Type.Object(
   closed,
 );
 
+/** An attempt that came before the one that a row is of, for the timeline. */
+const EarlierAttempt = Type.Object(
+  {
+    attempt: count('From 1; an eviction keeps it.'),
+    node: orNull(text('Where it ran.')),
+    createdAt: time('When its Pod was created.'),
+    startedAt: time('When its container began; null: it never did.'),
+    endedAt: time('When it ended.'),
+    reason: text('Why it ended, cut to 200 characters; empty where nobody knows.'),
+  },
+  closed,
+);
+
 /** One row of the table of trials; the figures are those of the kept epoch, so far. */
 export const TrialRow = Type.Object(
   {
@@ -71,9 +84,12 @@ export const TrialRow = Type.Object(
     isCurveComplete: Type.Boolean({ description: 'Every epoch that was trained is in the curve.' }),
     hasModel: Type.Boolean({ description: 'Its weights can be downloaded.' }),
     backend: orNull(text('What trains it: gpu, native, wasm or cpu.')),
+    currentAttempt: count('The attempt that phase, node and times are of: it may have no figures yet.'),
     node: orNull(text('Where it runs.')),
-    startedAt: time('When the attempt began.'),
-    endedAt: time('When it was recorded.'),
+    createdAt: time('When its Pod was created, or its process began.'),
+    startedAt: time('When its container began; null: it is pending, or nobody knows.'),
+    endedAt: time('When it ended, or was recorded.'),
+    earlierAttempts: Type.Array(EarlierAttempt, { description: 'Those before it, the latest 12, oldest first.' }),
   },
   closed,
 );
@@ -179,10 +195,14 @@ export const VerdictView = Type.Object(
 );
 export type VerdictView = Readonly<Static<typeof VerdictView>>;
 
+/** Who tells of a sweep: a namespace may be called anything. */
+export const SOURCES = ['cluster', 'folder'] as const;
+
 const summary = {
   namespace: text('`local` for a run folder.'),
   name: text('metadata.name.'),
   uid: text('metadata.uid.'),
+  source: Type.Enum([...SOURCES], { description: 'A cluster, or a run folder on this machine.' }),
   phase: Type.Enum([...PHASES], { description: 'Where the sweep stands.' }),
   trials: Type.Object(
     {
@@ -239,7 +259,11 @@ export type SweepDetail = Readonly<Static<typeof SweepDetail>>;
 export const AttemptView = Type.Object(
   {
     attempt: count('From 1.'),
-    attemptUID: text('UID of the Pod or process.'),
+    attemptUID: orNull(text('UID of the Pod or process; null: it ended before anybody saw one.')),
+    node: orNull(text('Where it ran.')),
+    createdAt: time('When its Pod was created, or its process began.'),
+    startedAt: time('When its container began.'),
+    endedAt: time('When its container or Pod ended, or it was recorded.'),
     epochsDone: count('Epochs it measured.'),
     isShown: Type.Boolean({ description: 'The curve is this one’s.' }),
     reason: text('Why it ended; empty while it runs or where nobody knows.'),
@@ -247,11 +271,23 @@ export const AttemptView = Type.Object(
   closed,
 );
 
+/** Something that happened to a trial. */
+export const TrialEvent = Type.Object(
+  {
+    at: time('When; null: nobody wrote it down.'),
+    attempt: count('To which attempt.'),
+    words: text('What: created, began, ended and why, recorded.'),
+  },
+  closed,
+);
+export type TrialEvent = Readonly<Static<typeof TrialEvent>>;
+
 export const TrialDetail = Type.Object(
   {
     row: TrialRow,
     curve: orNull(CurveView),
-    attempts: Type.Array(AttemptView),
+    attempts: Type.Array(AttemptView, { description: 'By number; the latest 30.' }),
+    events: Type.Array(TrialEvent, { description: 'What happened to it, oldest first.' }),
     /** `kubectl logs …`, where there is a Pod. */
     logCommand: orNull(text('How to read its log.')),
     test: VerdictView.properties.test,

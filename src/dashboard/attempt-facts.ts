@@ -1,5 +1,6 @@
 import { ATTEMPT_LABEL, TRAINER_CONTAINER, TRIAL_LABEL } from '../shared/labels.ts';
 import type { Job, KubernetesObject, ObjectCondition, Pod, Terminated } from '../shared/objects.ts';
+import type { SeenAttempt } from './attempts.ts';
 import type { Liveness } from './trial-state.ts';
 
 /** What the cluster shows of one trial. */
@@ -11,10 +12,8 @@ export interface TrialObjects {
 /** What there is to tell of a trial. */
 export interface TrialFacts {
   readonly liveness: Liveness;
-  /** Attempts that ended badly, and why. */
-  readonly ends: readonly { readonly attempt: number; readonly attemptUID: string; readonly reason: string }[];
-  /** When the last container ended. */
-  readonly endedAt: string | undefined;
+  /** What is seen of every attempt. */
+  readonly attempts: readonly SeenAttempt[];
 }
 
 /** Which trial an object is of, by its label; undefined: of none. Anybody can write a label: it decides what is shown, nothing else. */
@@ -36,32 +35,51 @@ export function readAttempts({ jobs, pods }: TrialObjects): TrialFacts {
     (last, one) => (!last || attemptOf(one) > attemptOf(last) ? one : last),
     undefined,
   );
-  const ends = pods.flatMap((pod) => {
-    const reason = reasonOfEnd(pod);
-    return reason === undefined ? [] : [{ attempt: attemptOf(pod), attemptUID: pod.metadata.uid, reason }];
-  });
-  if (!job) return { liveness: { phase: 'Waiting' }, ends, endedAt: undefined };
+  const attempts = [...pods.map(seenOf), ...jobs.flatMap(seenOfFailed)];
+  if (!job) return { liveness: { phase: 'Waiting' }, attempts };
   const attempt = attemptOf(job);
-  const pod = lastPod(pods.filter((one) => attemptOf(one) === attempt));
-  const terminated = pod && stateOf(pod)?.terminated;
-  return { liveness: { attempt, ...placeOf(pod), ...phaseOf(job, pod) }, ends, endedAt: terminated?.finishedAt };
+  const pod = lastPodOf(attempt, pods);
+  return { liveness: { attempt, attemptUID: pod?.metadata.uid ?? null, ...phaseOf(job, pod) }, attempts };
+}
+
+function seenOf(pod: Pod): SeenAttempt {
+  const { metadata, spec, status } = pod;
+  const { running, terminated } = stateOf(pod) ?? {};
+  // Who is evicted before a container began has no other end.
+  const disrupted = status?.phase === 'Failed' ? conditionOf(status.conditions, 'DisruptionTarget') : undefined;
+  return {
+    attempt: attemptOf(pod),
+    attemptUID: metadata.uid,
+    node: spec?.nodeName ?? null,
+    pod: metadata.name,
+    createdAt: metadata.creationTimestamp,
+    startedAt: running?.startedAt ?? terminated?.startedAt ?? null,
+    endedAt: terminated?.finishedAt ?? disrupted?.lastTransitionTime ?? null,
+    reason: reasonOfEnd(pod) ?? '',
+  };
+}
+
+/** What is left to say of a Pod that is gone; `goneAt` is when that was seen. */
+export function readGone(pod: Pod, goneAt: string): SeenAttempt {
+  const seen = seenOf(pod);
+  if (seen.endedAt) return seen;
+  const disrupted = conditionOf(pod.status?.conditions, 'DisruptionTarget');
+  return { ...seen, endedAt: goneAt, reason: seen.reason || (disrupted ? wordsOf(disrupted) : 'its Pod was deleted') };
+}
+
+/** A Job can fail without a Pod, or with one that says nothing. Of which Pod it was only the number is known then. */
+function seenOfFailed(job: Job): SeenAttempt[] {
+  const failed = conditionOf(job.status?.conditions, 'Failed');
+  if (!failed) return [];
+  return [{ attempt: attemptOf(job), endedAt: failed.lastTransitionTime ?? null, reason: wordsOf(failed) }];
 }
 
 /** An eviction leaves an older one beside it. */
-function lastPod(pods: readonly Pod[]): Pod | undefined {
+function lastPodOf(attempt: number, pods: readonly Pod[]): Pod | undefined {
   const order = ({ metadata }: Pod) => `${metadata.creationTimestamp} ${metadata.name}`;
-  return pods.reduce<Pod | undefined>((last, pod) => (!last || order(pod) > order(last) ? pod : last), undefined);
-}
-
-function placeOf(pod: Pod | undefined) {
-  if (!pod) return { attemptUID: null, node: null, pod: null, startedAt: null };
-  const state = stateOf(pod);
-  return {
-    attemptUID: pod.metadata.uid,
-    node: pod.spec?.nodeName ?? null,
-    pod: pod.metadata.name,
-    startedAt: state?.running?.startedAt ?? state?.terminated?.startedAt ?? null,
-  };
+  return pods
+    .filter((pod) => attemptOf(pod) === attempt)
+    .reduce<Pod | undefined>((last, pod) => (!last || order(pod) > order(last) ? pod : last), undefined);
 }
 
 /** The Job's condition ends an attempt; suspended is queued, without a node is pending. */

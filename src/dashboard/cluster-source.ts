@@ -8,7 +8,7 @@ import type { Job, KubernetesObject, Pod, SliceObject, SweepObject } from '../sh
 import { keepJob, keepPod, keepSlice, keepSweep } from '../shared/projections.ts';
 import { type Reflector, type ReflectorProblem, startReflector } from '../shared/reflector.ts';
 import type { Timers } from '../shared/timers.ts';
-import { readAttempts, trialOf } from './attempt-facts.ts';
+import { readAttempts, readGone, trialOf } from './attempt-facts.ts';
 import { SliceReader } from './slice-reader.ts';
 import type { Store } from './store.ts';
 import { SweepReader } from './sweep-object.ts';
@@ -90,7 +90,10 @@ class RunningSource implements ClusterSource {
         kind: PODS,
         cache: this.#pods,
         project: keepPod,
-        onChange: (pod) => this.#looked(pod),
+        onChange: (pod, change) => {
+          if (change === 'deleted') this.#podGone(pod);
+          this.#looked(pod);
+        },
       }),
     };
     this.synced = Promise.all(Object.values(this.#reflectors).map(({ synced }) => synced)).then(() => undefined);
@@ -119,7 +122,10 @@ class RunningSource implements ClusterSource {
     // What belongs to it may have been seen before it.
     this.#sliceReaders.set(uid, new SliceReader(trials));
     for (const slice of this.#slices.byIndex(uid)) this.#recorded(slice);
-    for (const trial of trials.keys()) if (this.#objectsOf(uid, trial).jobs.length > 0) this.#show(uid, trial);
+    for (const trial of trials.keys()) {
+      const { jobs, pods } = this.#objectsOf(uid, trial);
+      if (jobs.length + pods.length > 0) this.#show(uid, trial);
+    }
   }
 
   #gone({ metadata: { uid } }: SweepObject): void {
@@ -139,17 +145,29 @@ class RunningSource implements ClusterSource {
         log.warn('record rejected', { sweep: uid, why: entry.message });
         continue;
       }
-      const { trial } = entry.result;
-      const { endedAt } = readAttempts(this.#objectsOf(uid, trial));
+      const { trial, attemptUID } = entry.result;
+      const { attempts } = readAttempts(this.#objectsOf(uid, trial));
+      const ended = attempts.find((one) => one.attemptUID === attemptUID)?.endedAt;
       // When those were recorded that are listed at the start, nobody wrote down.
-      store.record(uid, entry.result, endedAt ?? (this.isSynced ? undefined : null));
+      store.record(uid, entry.result, ended ?? (this.isSynced ? undefined : null));
     }
   }
 
   #looked(object: KubernetesObject): void {
+    const whose = this.#whose(object);
+    if (whose) this.#show(whose.uid, whose.trial);
+  }
+
+  #podGone(pod: Pod): void {
+    const { store, now = () => new Date() } = this.#options;
+    const whose = this.#whose(pod);
+    if (whose) store.seeAttempt(whose.uid, whose.trial, readGone(pod, now().toISOString()));
+  }
+
+  #whose(object: KubernetesObject): { readonly uid: string; readonly trial: number } | undefined {
     const uid = object.metadata.labels?.[SWEEP_UID_LABEL];
     const trial = trialOf(object);
-    if (uid !== undefined && trial !== undefined && this.#isBeside(object, uid)) this.#show(uid, trial);
+    return uid !== undefined && trial !== undefined && this.#isBeside(object, uid) ? { uid, trial } : undefined;
   }
 
   /** Whoever may write labels in another namespace could name any Sweep there. */
@@ -159,8 +177,8 @@ class RunningSource implements ClusterSource {
 
   #show(uid: string, trial: number): void {
     const { store } = this.#options;
-    const { liveness, ends } = readAttempts(this.#objectsOf(uid, trial));
-    for (const { attempt, attemptUID, reason } of ends) store.endAttempt(uid, trial, attempt, reason, attemptUID);
+    const { liveness, attempts } = readAttempts(this.#objectsOf(uid, trial));
+    for (const attempt of attempts) store.seeAttempt(uid, trial, attempt);
     // The Job of a recorded trial goes; where it ran stays known.
     if (liveness.phase === 'Waiting' && store.isRecorded(uid, trial)) return;
     store.setTrial(uid, trial, liveness);

@@ -61,9 +61,10 @@ export function openLocalRun(store: Store, local: LocalSweep): LocalRun {
   const { name } = sweep.metadata;
   const uid = `${LOCAL}-${name}`;
   const time = () => now().toISOString();
+  const place = { namespace: LOCAL, name, source: 'folder' } as const;
   const text = sweepText === undefined ? {} : { sweepText };
   const begun = { createdAt: time(), startTime: time(), completionTime: null };
-  store.putSweep({ namespace: LOCAL, name, uid, sweep, trials, ...text, phase: 'Running', parallelism, ...begun });
+  store.putSweep({ ...place, uid, sweep, trials, ...text, phase: 'Running', parallelism, ...begun });
   for (const measurement of earlier) store.measure(uid, measurement);
 
   function show(event: LocalEvent): void {
@@ -74,7 +75,9 @@ export function openLocalRun(store: Store, local: LocalSweep): LocalRun {
         return;
       case 'started': {
         const { trial, attempt, attemptUID } = event;
-        store.setTrial(uid, trial, { phase: 'Running', attempt, attemptUID, backend, startedAt: time() });
+        const at = time();
+        store.seeAttempt(uid, trial, { attempt, attemptUID, createdAt: at, startedAt: at });
+        store.setTrial(uid, trial, { phase: 'Running', attempt, attemptUID, backend });
         return;
       }
       case 'progress':
@@ -86,10 +89,12 @@ export function openLocalRun(store: Store, local: LocalSweep): LocalRun {
       case 'recorded':
         store.record(uid, event.result);
         return;
-      case 'retrying':
-        store.endAttempt(uid, event.trial, event.attempt, event.reason);
-        store.setTrial(uid, event.trial, { phase: 'Retrying', reason: event.reason });
+      case 'retrying': {
+        const { trial, attempt, reason } = event;
+        store.seeAttempt(uid, trial, { attempt, endedAt: time(), reason });
+        store.setTrial(uid, trial, { phase: 'Retrying', reason });
         return;
+      }
       case 'note':
         store.note(event.message, uid);
         return;
@@ -126,7 +131,7 @@ export interface ReadFolder {
 export function tellFolder(store: Store, { sweep, sweepText, results, measurements, notes }: ReadFolder): string {
   const { name } = sweep.metadata;
   const uid = `${LOCAL}-${name}`;
-  store.putSweep({ namespace: LOCAL, name, uid, sweep, sweepText, phase: 'Suspended' });
+  store.putSweep({ namespace: LOCAL, name, uid, source: 'folder', sweep, sweepText, phase: 'Suspended' });
   for (const measurement of measurements) store.measure(uid, measurement);
   for (const result of results.values()) store.record(uid, result, null);
   for (const note of notes) store.note(note, uid);

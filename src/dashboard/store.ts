@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { realTimers, type Timers } from '../shared/timers.ts';
 import type { Measurement, Progress } from '../sweep/measurement.ts';
 import type { TrialResult } from '../sweep/result.ts';
+import type { SeenAttempt } from './attempts.ts';
 import { EarlyMeasurements } from './early-measurements.ts';
 import { SweepEntry } from './sweep-entry.ts';
 import type { SweepInput } from './sweep-input.ts';
@@ -120,35 +121,24 @@ export class Store {
     this.#tell();
   }
 
-  /** An attempt at a trial begins, waits, runs or is tried again. A recorded trial only learns where it ran. */
+  /** An attempt at a trial begins, waits, runs or is tried again. A recorded trial does none of it any more. */
   setTrial(uid: string, trial: number, liveness: Liveness): void {
     this.#change(uid, trial, (state) => {
-      const { attempt = state.attempt, attemptUID = state.attemptUID, reason = '' } = liveness;
-      const place = placeOf(state, liveness);
-      if (state.record) {
-        if (samePlace(place, state.place)) return false;
-        state.place = place;
-        return true;
-      }
-      const { phase, backend = state.backend } = liveness;
+      if (state.record) return false;
+      const { phase, attempt = state.attempt, attemptUID = state.attemptUID, reason = '' } = liveness;
+      const { backend = state.backend } = liveness;
       const isSame =
         phase === state.phase && reason === state.reason && attempt === state.attempt && backend === state.backend;
-      if (isSame && attemptUID === state.attemptUID && samePlace(place, state.place)) return false;
+      if (isSame && attemptUID === state.attemptUID) return false;
       if (attemptUID !== state.attemptUID) state.progress = null;
-      Object.assign(state, { phase, reason, attempt, attemptUID, backend, place });
+      Object.assign(state, { phase, reason, attempt, attemptUID, backend });
       return true;
     });
   }
 
-  /** An attempt ended without a record. @param attemptUID absent: of the one that is known to be at it */
-  endAttempt(uid: string, trial: number, attempt: number, reason: string, attemptUID?: string): void {
-    this.#change(uid, trial, (state) => {
-      const whose = attemptUID ?? (state.attempt === attempt ? state.attemptUID : null);
-      const known = state.ends.get(attempt);
-      if (known?.reason === reason && known.attemptUID === whose) return false;
-      state.ends.set(attempt, { reason, attemptUID: whose });
-      return true;
-    });
+  /** Where and when an attempt was, and why it ended; one that is known by its number alone is the last of that number. */
+  seeAttempt(uid: string, trial: number, seen: SeenAttempt): void {
+    this.#change(uid, trial, (state) => state.see(seen));
   }
 
   /** @param position in the log that it comes from; absent: the order of arrival */
@@ -324,15 +314,4 @@ export class Store {
   #tell(): void {
     for (const listener of this.#listeners) listener();
   }
-}
-
-function placeOf({ place, attemptUID }: TrialState, liveness: Liveness): TrialState['place'] {
-  const isSame = liveness.attemptUID === undefined || liveness.attemptUID === attemptUID;
-  const before = isSame ? place : { node: null, pod: null, startedAt: null };
-  const { node = before.node, pod = before.pod, startedAt = before.startedAt } = liveness;
-  return { node, pod, startedAt };
-}
-
-function samePlace(a: TrialState['place'], b: TrialState['place']): boolean {
-  return a.node === b.node && a.pod === b.pod && a.startedAt === b.startedAt;
 }

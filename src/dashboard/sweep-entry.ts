@@ -10,6 +10,7 @@ import { ChangeLog } from './change-log.ts';
 import { buildCurveView } from './curve-view.ts';
 import type { SweepInput } from './sweep-input.ts';
 import { buildDetail, buildSummary, type TrialCounts } from './sweep-view.ts';
+import { buildEvents } from './trial-events.ts';
 import { type Reading, TrialState } from './trial-state.ts';
 import { buildAttempts, buildRow } from './trial-view.ts';
 import { buildVerdictView } from './verdict-view.ts';
@@ -109,6 +110,9 @@ export class SweepEntry {
     state.phase = record.outcome;
     state.progress = null;
     state.endedAt = endedAt;
+    // What its container says of its end is nearer to the truth.
+    const { attempt, attemptUID } = record;
+    if (endedAt !== null && !state.facts?.endedAt) state.see({ attempt, attemptUID, endedAt });
     this.#verdict = undefined;
     this.touch(state, revision);
     return true;
@@ -191,11 +195,13 @@ export class SweepEntry {
     const { curve, facts } = this.read(state);
     const { best } = this.verdict;
     const isWinner = best?.trial === state.trial.trial;
+    const pod = state.facts?.pod ?? null;
     return {
       row: this.rowOf(state),
       curve: curve ? buildCurveView(curve, facts) : null,
       attempts: buildAttempts(state, curve?.attemptUID),
-      logCommand: state.place.pod === null ? null : `kubectl logs --namespace ${this.namespace} ${state.place.pod}`,
+      events: buildEvents(state),
+      logCommand: pod === null ? null : `kubectl logs --namespace ${this.namespace} ${pod}`,
       test: isWinner ? this.verdictView().test : null,
     };
   }

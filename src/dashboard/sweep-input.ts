@@ -1,6 +1,7 @@
 import type { Sweep } from '../sweep/schema.ts';
 import type { Condition, Phase } from '../sweep/status.ts';
 import type { Trial } from '../sweep/trial.ts';
+import type { SweepSummary } from './api.ts';
 
 /** A sweep as a source says that it is now. */
 export interface SweepInput {
@@ -9,6 +10,8 @@ export interface SweepInput {
   readonly name: string;
   /** Another UID is another sweep, whatever its name. */
   readonly uid: string;
+  /** Who tells of it. */
+  readonly source: SweepSummary['source'];
   /** With every default filled in; null: it does not parse, and `message` says why. */
   readonly sweep: Sweep | null;
   /** Of `sweep`, by index; absent: they are expanded here. */

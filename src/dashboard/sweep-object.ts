@@ -31,6 +31,7 @@ export class SweepReader {
       namespace,
       name,
       uid,
+      source: 'cluster',
       sweep,
       trials,
       phase: said.phase ?? 'Pending',

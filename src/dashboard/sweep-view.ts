@@ -32,6 +32,7 @@ export function buildSummary(entry: SweepFacts): SweepSummary {
     namespace: entry.namespace,
     name: entry.name,
     uid: entry.uid,
+    source: input.source,
     phase: input.phase,
     trials: entry.counts(),
     best: verdict.best && buildBest(verdict.best, entry.networkOf),

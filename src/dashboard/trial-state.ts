@@ -6,6 +6,7 @@ import type { TrialResult } from '../sweep/result.ts';
 import type { Selection } from '../sweep/schema.ts';
 import type { Trial } from '../sweep/trial.ts';
 import type { TrialPhase } from './api.ts';
+import { type AttemptFacts, findAttempt, type SeenAttempt, type Who, withAttempt } from './attempts.ts';
 import type { CurveFacts } from './curve-view.ts';
 import { TrialLog } from './trial-log.ts';
 
@@ -16,23 +17,7 @@ export interface Liveness {
   readonly attemptUID?: string | null;
   /** Why it waits, or why its last attempt failed. */
   readonly reason?: string;
-  readonly node?: string | null;
-  readonly pod?: string | null;
-  readonly startedAt?: string | null;
   readonly backend?: string | null;
-}
-
-/** Where an attempt runs, and since when: an eviction keeps the attempt and changes its UID. */
-export interface Place {
-  readonly node: string | null;
-  readonly pod: string | null;
-  readonly startedAt: string | null;
-}
-
-/** Why an attempt ended, and whose it was where that is known. */
-export interface AttemptEnd {
-  readonly reason: string;
-  readonly attemptUID: string | null;
 }
 
 /** One trial of a sweep with all that is known of it. Its curve is folded when somebody asks. */
@@ -45,16 +30,16 @@ export class TrialState {
   reason = '';
   attempt = 0;
   attemptUID: string | null = null;
-  place: Place = { node: null, pod: null, startedAt: null };
   backend: string | null = null;
+  /** When it was recorded. */
   endedAt: string | null = null;
   progress: Progress | null = null;
   /** How fast the attempt that was heard of last goes. */
   pace: { readonly attemptUID: string; readonly epochs: number; readonly seconds: number } | undefined;
   /** Without its test figures. */
   record: TrialResult | null = null;
-  /** Attempts that ended without a record, by number. */
-  readonly ends = new Map<number, AttemptEnd>();
+  /** Every attempt that was ever seen, the earliest first. */
+  attempts: readonly AttemptFacts[] = [];
   /** Attempts whose weights are kept, in the order of their coming. */
   models: readonly string[] = [];
   /** Of the last change. */
@@ -78,6 +63,23 @@ export class TrialState {
 
   get hasModel(): boolean {
     return this.model !== null;
+  }
+
+  /** The attempt that counts: the recorded one, else that which is at it. */
+  get current(): Who {
+    return this.record ?? this;
+  }
+
+  /** What is known of the attempt that counts. */
+  get facts(): AttemptFacts | undefined {
+    return findAttempt(this.attempts, this.current);
+  }
+
+  /** @returns whether it says anything new */
+  see(seen: SeenAttempt): boolean {
+    const before = this.attempts;
+    this.attempts = withAttempt(before, seen);
+    return this.attempts !== before;
   }
 
   /** @returns whether it is new */

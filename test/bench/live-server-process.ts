@@ -26,7 +26,7 @@ for (const name of ['quiet', 'noisy'] as const) {
   ];
   const more = seeds(4).map((at) => makeGrid({ widths: [[7 + at, 16]], seed: seeds(64) }));
   const sweep = makeSweep({ grid: [...grid, ...more], training: makeTraining({ epochs: EPOCHS }) });
-  store.putSweep({ namespace: 'local', name, uid: name, sweep, phase: 'Running' });
+  store.putSweep({ namespace: 'local', name, uid: name, source: 'folder', sweep, phase: 'Running' });
 }
 
 let epoch = 0;

@@ -15,7 +15,7 @@ export const UID = 'e8b07a0c-0000-4000-8000-000000000001';
 
 export function makeInput(input: Partial<SweepInput> = {}): SweepInput {
   const sweep = input.sweep === undefined ? makeStudy() : input.sweep;
-  return { namespace: 'local', name: 'study', uid: UID, sweep, phase: 'Running', ...input };
+  return { namespace: 'local', name: 'study', uid: UID, source: 'folder', sweep, phase: 'Running', ...input };
 }
 
 export function makeStore(timers = new FakeTimers()) {

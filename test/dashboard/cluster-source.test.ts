@@ -156,7 +156,7 @@ test('a Sweep, its slices, Jobs and Pods are shown as they come', async (t) => {
   assert.deepEqual([phase, node, startedAt, attemptUID, attempt], ['Running', 'n1', running.startedAt, pod, 1]);
   const [state] = world.entry().trials;
   assert.equal(state && world.entry().trialDetail(state).logCommand, 'kubectl logs --namespace team-a study-0-r1-pod');
-  world.createSlice(uid, 0, recordsOf([FIXED[0] ?? assert.fail()]));
+  world.createSlice(uid, 0, recordsOf([{ ...(FIXED[0] ?? assert.fail()), attemptUID: pod }]));
   await world.clock.advance(10);
   assert.deepEqual([world.row(0).phase, world.row(0).node, world.row(0).finding], ['Succeeded', 'n1', 'Healthy']);
 });
@@ -176,6 +176,74 @@ test('a Job that Kueue suspends is queued; one that failed is tried again, and t
   world.createPod(uid, 2, { attempt: 2, spec: { nodeName: 'n2' }, status: container({ running }) });
   await world.clock.advance(10);
   assert.deepEqual([world.row(2).phase, world.row(2).attempt, world.row(2).node], ['Running', 2, 'n2']);
+});
+
+test('an evicted Pod that vanishes keeps its place among the attempts, and the one after it waits for a node', async (t) => {
+  const world = await open(t);
+  const uid = world.createSweep();
+  world.createJob(uid, 0, {});
+  const evicted = world.createPod(uid, 0, {
+    name: 'evicted',
+    spec: { nodeName: 'n1' },
+    status: container({ running }),
+  });
+  await world.clock.advance(60_000);
+  const where = { plural: 'pods', namespace: NAMESPACE, name: 'evicted' };
+  const drained = { type: 'DisruptionTarget', status: 'True', reason: 'EvictionByEvictionAPI', message: 'drained' };
+  world.server.store.edit(where, (pod) => ({ ...pod, status: { ...container({ running }), conditions: [drained] } }));
+  await world.clock.advance(10);
+  world.server.store.delete(where);
+  await world.clock.advance(10);
+  assert.equal(world.row(0).earlierAttempts[0]?.reason, 'EvictionByEvictionAPI: drained');
+  const again = world.createPod(uid, 0, { name: 'again', status: { phase: 'Pending' } });
+  await world.clock.advance(10);
+  const { phase, attemptUID, currentAttempt, node, createdAt, startedAt, earlierAttempts } = world.row(0);
+  assert.deepEqual([phase, attemptUID, currentAttempt, node, startedAt], ['Pending', again, 1, null, null]);
+  assert.ok(createdAt);
+  const [before = assert.fail()] = earlierAttempts;
+  assert.deepEqual(
+    [before.node, before.startedAt, before.reason],
+    ['n1', running.startedAt, 'EvictionByEvictionAPI: drained'],
+  );
+  assert.ok(before.endedAt && Math.abs(Date.parse(before.endedAt) - world.now().getTime()) < 1000, `${before.endedAt}`);
+  const { attempts, events } = world.entry().trialDetail(world.entry().trials[0] ?? assert.fail());
+  assert.deepEqual(
+    attempts.map((one) => one.attemptUID),
+    [evicted, again],
+  );
+  assert.ok(events.some(({ words }) => words === 'ended: EvictionByEvictionAPI: drained'));
+});
+
+test('an attempt whose Job failed without a Pod is shown by its number', async (t) => {
+  const world = await open(t);
+  const uid = world.createSweep();
+  const failed = {
+    type: 'Failed',
+    status: 'True',
+    reason: 'DeadlineExceeded',
+    lastTransitionTime: '2026-11-25T00:00:09Z',
+  };
+  world.createJob(uid, 3, { status: { conditions: [failed] } });
+  await world.clock.advance(10);
+  const { attempts, events } = world.entry().trialDetail(world.entry().trials[3] ?? assert.fail());
+  assert.partialDeepStrictEqual(attempts, [{ attempt: 1, attemptUID: null, reason: 'DeadlineExceeded' }]);
+  assert.deepEqual(events, [{ at: failed.lastTransitionTime, attempt: 1, words: 'ended: DeadlineExceeded' }]);
+});
+
+test('when a trial was recorded its own container says, not the one of another attempt', async (t) => {
+  const world = await open(t);
+  const uid = world.createSweep();
+  await world.clock.advance(10);
+  world.createJob(uid, 0, {});
+  const ended = (finishedAt: string) => container({ terminated: { exitCode: 0, ...running, finishedAt } });
+  const mine = world.createPod(uid, 0, { name: 'mine', status: ended('2026-11-25T00:01:00Z') });
+  world.createPod(uid, 0, { name: 'other', status: ended('2026-11-25T00:02:00Z') });
+  await world.clock.advance(10);
+  world.createSlice(uid, 0, recordsOf([{ ...(FIXED[0] ?? assert.fail()), attemptUID: mine }]));
+  await world.clock.advance(10);
+  const { events } = world.entry().trialDetail(world.entry().trials[0] ?? assert.fail());
+  const recorded = events.find(({ words }) => words.startsWith('recorded'))?.at;
+  assert.deepEqual([world.row(0).endedAt, recorded], ['2026-11-25T00:01:00Z', '2026-11-25T00:01:00Z']);
 });
 
 test('who writes another namespace’s Sweep into labels and owners shows nothing there', async (t) => {
@@ -269,6 +337,7 @@ test('the status is the controller’s: phase, conditions, times', async (t) => 
     [detail.phase, detail.message, detail.startTime, detail.conditions],
     ['Running', 'waits for a GPU', status.startTime, [condition]],
   );
+  assert.equal(detail.source, 'cluster', 'whatever its namespace is called');
   world.setStatus('study', { phase: 'Asleep' });
   await world.clock.advance(10);
   assert.equal(world.entry().detail().phase, 'Pending', 'what no controller of ours writes is not believed');

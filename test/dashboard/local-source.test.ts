@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openLocalRun, tellFolder } from '../../src/dashboard/local-source.ts';
+import { Store } from '../../src/dashboard/store.ts';
 import type { RunEvent } from '../../src/local/events.ts';
 import { judgeResults } from '../../src/sweep/records.ts';
 import { makeStudyEvents } from '../cli/events.ts';
+import { FakeTimers } from '../fakes/timers.ts';
 import { makeStore, STUDY } from './builders.ts';
 
 const study = makeStudyEvents();
@@ -47,6 +49,45 @@ test('every event of a run is shown as it comes', () => {
     reasons.some(([attempt, reason]) => attempt === 1 && reason === 'Crashed (signal SIGKILL)'),
     JSON.stringify(reasons),
   );
+});
+
+test('every attempt of a run has its times, and what happened is told in their order', () => {
+  let minute = 0;
+  const clock = () => new Date(Date.UTC(2026, 10, 25, 12, minute));
+  const store = new Store({ timers: new FakeTimers(), now: clock });
+  const { sweep, trials } = study;
+  const run = openLocalRun(store, { sweep, trials, parallelism: 2, backend: 'wasm', now: clock });
+  const entry = store.sweep('local', 'study') ?? assert.fail();
+  const events: RunEvent[] = [
+    study.started(0),
+    { kind: 'retrying', trial: 0, attempt: 1, reason: 'Crashed (exit 1)', delayMs: 1 },
+    study.started(0, 2),
+    study.recorded(0, { attempt: 2, attemptUID: 'uid-0-2' }),
+  ];
+  for (const event of events) {
+    run.show(event);
+    minute++;
+  }
+  const { attempts, events: happened } = entry.trialDetail(entry.trials[0] ?? assert.fail());
+  const time = (at: number) => `2026-11-25T12:0${at}:00.000Z`;
+  const times = { createdAt: time(0), startedAt: time(0), endedAt: time(1) };
+  assert.partialDeepStrictEqual(attempts[0] ?? {}, { attempt: 1, ...times, reason: 'Crashed (exit 1)' });
+  assert.partialDeepStrictEqual(attempts[1] ?? {}, {
+    attempt: 2,
+    createdAt: time(2),
+    startedAt: time(2),
+    endedAt: time(3),
+  });
+  assert.deepEqual(
+    happened.map(({ at, attempt, words }) => [at, attempt, words]),
+    [
+      [time(0), 1, 'began'],
+      [time(1), 1, 'ended: Crashed (exit 1)'],
+      [time(2), 2, 'began'],
+      [time(3), 2, 'recorded: Succeeded'],
+    ],
+  );
+  assert.equal(entry.summary().source, 'folder');
 });
 
 test('at the end the winner’s test figures are opened, and nobody else’s', () => {

@@ -215,6 +215,69 @@ test('an attempt that has just begun shows nothing of the one before', () => {
   assert.deepEqual([row(0).epochsDone, row(0).validationLoss, row(0).attempt], [0, null, 2]);
 });
 
+test('a row is where and when the attempt is that counts, and names those before it', () => {
+  const { store, row } = open();
+  const time = (minute: number) => `2026-11-25T09:0${minute}:00Z`;
+  const first = { attempt: 1, attemptUID: 'first', node: 'n1', createdAt: time(0), startedAt: time(1) };
+  store.seeAttempt(UID, 0, first);
+  store.setTrial(UID, 0, { phase: 'Running', attempt: 1, attemptUID: 'first' });
+  store.measure(UID, makeMeasurement({ attemptUID: 'first', epoch: 1 }));
+  const { revision } = store;
+  store.seeAttempt(UID, 0, first);
+  assert.equal(store.revision, revision, 'nothing new is no change');
+  assert.deepEqual(
+    [row(0).node, row(0).createdAt, row(0).startedAt, row(0).endedAt, row(0).earlierAttempts],
+    ['n1', time(0), time(1), null, []],
+  );
+  store.seeAttempt(UID, 0, { attempt: 1, endedAt: time(2), reason: 'x'.repeat(300) });
+  assert.equal(row(0).endedAt, time(2));
+  store.seeAttempt(UID, 0, { attempt: 2, attemptUID: 'second', createdAt: time(3) });
+  store.setTrial(UID, 0, { phase: 'Pending', attempt: 2, attemptUID: 'second' });
+  const { attempt, currentAttempt, node, createdAt, startedAt, endedAt, earlierAttempts } = row(0);
+  assert.deepEqual([attempt, currentAttempt], [1, 2], 'its figures are still those of the first');
+  assert.deepEqual([node, createdAt, startedAt, endedAt], [null, time(3), null, null]);
+  const reason = `${'x'.repeat(199)}…`;
+  assert.deepEqual(earlierAttempts, [
+    { attempt: 1, node: 'n1', createdAt: time(0), startedAt: time(1), endedAt: time(2), reason },
+  ]);
+});
+
+test('of the attempts before it a row names the latest 12, a trial’s details the latest 30', () => {
+  const { store, entry, row } = open();
+  for (let attempt = 1; attempt <= 40; attempt++) {
+    store.seeAttempt(UID, 0, { attempt, attemptUID: `uid-${attempt}`, reason: 'evicted' });
+    store.setTrial(UID, 0, { phase: 'Running', attempt, attemptUID: `uid-${attempt}` });
+  }
+  const numbers = row(0).earlierAttempts.map(({ attempt }) => attempt);
+  assert.deepEqual([numbers.length, numbers[0], numbers.at(-1)], [12, 28, 39]);
+  assert.equal(entry().trialDetail(entry().trials[0] ?? assert.fail()).attempts.length, 30);
+});
+
+test('a record ends its attempt, unless its container has said when', () => {
+  const { store, entry } = open();
+  const ends = (trial: number) =>
+    entry()
+      .trialDetail(entry().trials[trial] ?? assert.fail())
+      .attempts.map(({ attemptUID, endedAt }) => [attemptUID, endedAt]);
+  for (const trial of [0, 1])
+    store.seeAttempt(UID, trial, { attempt: 1, attemptUID: 'a', startedAt: '2026-11-25T11:00:00Z' });
+  store.seeAttempt(UID, 1, { attempt: 1, attemptUID: 'a', endedAt: '2026-11-25T11:59:58Z' });
+  for (const trial of [0, 1]) store.record(UID, makeResult({ trial, attempt: 1, attemptUID: 'a' }));
+  assert.deepEqual([ends(0), ends(1)], [[['a', '2026-11-25T12:00:00.000Z']], [['a', '2026-11-25T11:59:58Z']]]);
+});
+
+test('an attempt of which only the number is known is among the attempts, or is the one that measured', () => {
+  const { store, entry } = open();
+  const attempts = () =>
+    entry()
+      .trialDetail(entry().trials[0] ?? assert.fail())
+      .attempts.map(({ attempt, attemptUID, epochsDone, reason }) => [attempt, attemptUID, epochsDone, reason]);
+  store.seeAttempt(UID, 0, { attempt: 1, reason: 'DeadlineExceeded' });
+  assert.deepEqual(attempts(), [[1, null, 0, 'DeadlineExceeded']]);
+  store.measure(UID, makeMeasurement({ attempt: 1, attemptUID: 'first', epoch: 1 }));
+  assert.deepEqual(attempts(), [[1, 'first', 1, 'DeadlineExceeded']]);
+});
+
 test('a curve that lacks epochs of its record says so', () => {
   const { store, row } = open();
   const [first] = STUDY.results;

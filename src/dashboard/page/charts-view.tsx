@@ -4,6 +4,7 @@ import { GLYPHS, HUES, STATUS_WORDS } from '../../report/charts/marks.ts';
 import { parametersChart } from '../../report/charts/parameters.ts';
 import { parametersTable } from '../../report/charts/tables.ts';
 import { CELL_FIGURES, type CellFigure } from './address.ts';
+import { timelineBars } from './attempt-bars.ts';
 import { usePage } from './context.ts';
 import { CELL_WORDS, heatMapAxes, heatMapChart, heatMapKey, heatMapTable } from './heat-map.ts';
 import { Link } from './link.tsx';
@@ -12,7 +13,8 @@ import { PlotFigure } from './plot-figure.tsx';
 import { reportDataOf } from './report-data.ts';
 import { scoreGapChart, scoreGapTable } from './score-gap.ts';
 import { type SweepPageData, stepFrom } from './sweep-data.ts';
-import { timelineBars, timelineChart, timelineTable } from './timeline.ts';
+import { timelineChart, timelineTable } from './timeline.ts';
+import { TimelineKey } from './timeline-key.tsx';
 import { nameOf } from './words.ts';
 
 interface ViewProps {
@@ -219,18 +221,21 @@ export function TimelineView({ data }: ViewProps) {
           )}
         </p>
       ) : (
-        <PlotFigure
-          onStep={step}
-          title={`${state.detail.name}: who ran where and when`}
-          fileName={`${state.detail.name}-timeline`}
-          draw={(plot, width) => timelineChart(plot, bars, rows, { width, selected, nowMs })}
-          shows={[bars, selected]}
-          table={() => timelineTable(bars)}
-          legend={report.trials
-            .filter(({ rank }) => rank < HUES)
-            .map(({ trial, rank }) => ({ colour: `var(--hue-${rank + 1})`, text: nameOf(state.rows, trial) }))}
-          height={140}
-        />
+        <>
+          <TimelineKey bars={bars} />
+          <PlotFigure
+            onStep={step}
+            title={`${state.detail.name}: who ran where and when`}
+            fileName={`${state.detail.name}-timeline`}
+            draw={(plot, width) => timelineChart(plot, bars, rows, { width, selected, nowMs })}
+            shows={[bars, selected]}
+            table={() => timelineTable(bars)}
+            legend={report.trials
+              .filter(({ rank }) => rank < HUES)
+              .map(({ trial, rank }) => ({ colour: `var(--hue-${rank + 1})`, text: nameOf(state.rows, trial) }))}
+            height={140}
+          />
+        </>
       )}
       <NotBegun rows={rows} />
     </section>

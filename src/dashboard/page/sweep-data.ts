@@ -57,9 +57,9 @@ export function sweepDataOf(
 }
 
 /** A run on this machine serves its page for as long as it trains: then nobody answers any more, and nobody will. */
-export function isServed({ namespace, phase }: SweepDetail, connection: Connection): boolean {
+export function isServed({ source, phase }: Pick<SweepDetail, 'source' | 'phase'>, connection: Connection): boolean {
   const isOver = phase !== 'Running' && phase !== 'Pending';
-  return !(namespace === 'local' && isOver && connection.status === 'reconnecting');
+  return !(source === 'folder' && isOver && connection.status === 'reconnecting');
 }
 
 /** The trial so many places behind the selected one, by rank; the first and the last stay. */

@@ -108,9 +108,9 @@ async function loadLater(): Promise<LaterViews> {
 }
 
 /** Of a run on this machine nobody gives the other views any more when it is over: they are fetched before, when the page has time. */
-function useAllViewsIn({ namespace }: SweepDetail): void {
+function useAllViewsIn({ source }: SweepDetail): void {
   useEffect(() => {
-    if (namespace !== 'local') return;
+    if (source !== 'folder') return;
     const timer = setTimeout(() => {
       loadLater().then(
         ({ loadPlot }) => loadPlot().catch(() => {}),
@@ -118,7 +118,7 @@ function useAllViewsIn({ namespace }: SweepDetail): void {
       );
     }, IDLE_MS);
     return () => clearTimeout(timer);
-  }, [namespace]);
+  }, [source]);
 }
 
 /** The first view is drawn by then. */

@@ -3,6 +3,7 @@ import { capitalised, formatCount, formatSeconds } from '../../report/format.ts'
 import { formatAccuracy, formatLoss } from '../../sweep/figures.ts';
 import { percent, points } from '../../sweep/finding.ts';
 import type { TrialDetail, TrialRow } from '../api.ts';
+import { Attempts, Events } from './attempts-table.tsx';
 import { axisValue } from './brush.ts';
 import { ApiError, sweepPath } from './client.ts';
 import { usePage } from './context.ts';
@@ -10,7 +11,7 @@ import { CurveControls, CurveFigure } from './curve-figure.tsx';
 import { curvesChart } from './curves.ts';
 import { Link } from './link.tsx';
 import type { SweepPageData } from './sweep-data.ts';
-import { glyphOf, statusOf, statusWords } from './trial-words.ts';
+import { glyphOf, isRecorded, statusOf, statusWords } from './trial-words.ts';
 import { describeNetwork, formatTime } from './words.ts';
 
 /** One trial: its curve, the numbers of its finding, its attempts, its log, its model. */
@@ -125,10 +126,15 @@ export function TrialView({ data }: { readonly data: SweepPageData }) {
               </a>
             </p>
           )}
-          {detail && <Attempts detail={detail} />}
           {detail?.logCommand && <LogCommand command={detail.logCommand} />}
         </section>
       </div>
+      {detail && detail.attempts.length > 0 && (
+        <section aria-labelledby="attempts-title">
+          <Attempts detail={detail} />
+          <Events events={detail.events} />
+        </section>
+      )}
     </>
   );
 }
@@ -138,7 +144,18 @@ function useTrial(path: string, trial: number | null, rows: ReadonlyMap<number, 
   const { client } = usePage();
   const [answer, setAnswer] = useState<{ path: string; detail?: TrialDetail; error?: ApiError }>({ path: '' });
   const row = trial === null ? undefined : rows.get(trial);
-  const wanted = `${row?.phase} ${row?.attempt} ${row?.hasModel}`;
+  const { phase, attempt, hasModel, currentAttempt, node, createdAt, startedAt, endedAt, earlierAttempts } = row ?? {};
+  const wanted = [
+    phase,
+    attempt,
+    hasModel,
+    currentAttempt,
+    node,
+    createdAt,
+    startedAt,
+    endedAt,
+    earlierAttempts?.length,
+  ];
   useEffect(() => {
     if (trial === null) return;
     const closing = new AbortController();
@@ -151,7 +168,7 @@ function useTrial(path: string, trial: number | null, rows: ReadonlyMap<number, 
       },
     );
     return () => closing.abort();
-  }, [client, path, trial, wanted]);
+  }, [client, path, trial, ...wanted]);
   return answer.path === path ? answer : { path };
 }
 
@@ -209,48 +226,8 @@ function runOf(row: TrialRow): Fact[] {
     ['Time', `${formatSeconds(row.seconds)}${speed}`],
     ['Epochs', `${row.epochsDone} of ${row.epochsPlanned}`],
     ...(row.startedAt === null ? [] : ([['Began', formatTime(row.startedAt)]] as const)),
-    ...(row.endedAt === null ? [] : ([['Recorded', formatTime(row.endedAt)]] as const)),
+    ...(row.endedAt === null ? [] : ([[isRecorded(row) ? 'Recorded' : 'Ended', formatTime(row.endedAt)]] as const)),
   ];
-}
-
-function Attempts({ detail: { attempts } }: { readonly detail: TrialDetail }) {
-  if (attempts.length === 0) return null;
-  return (
-    <>
-      <h3>Attempts</h3>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard */}
-      <section class="scroll bare" tabIndex={0} aria-label="Attempts">
-        <table>
-          <thead>
-            <tr>
-              <th scope="col" class="number">
-                Attempt
-              </th>
-              <th scope="col">UID</th>
-              <th scope="col" class="number">
-                Epochs
-              </th>
-              <th scope="col">Ended</th>
-            </tr>
-          </thead>
-          <tbody>
-            {attempts.map(({ attempt, attemptUID, epochsDone, isShown, reason }) => (
-              <tr key={attemptUID}>
-                <td class="number">{attempt}</td>
-                <td>
-                  <code>{attemptUID}</code>
-                </td>
-                <td class="number">{epochsDone}</td>
-                <td>
-                  {[reason, isShown ? 'its curve is shown' : ''].filter((words) => words !== '').join('; ') || '–'}
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </section>
-    </>
-  );
 }
 
 function LogCommand({ command }: { readonly command: string }) {

@@ -20,6 +20,10 @@ export const PHASE_WORDS: Record<TrialPhase, string> = {
   Stopped: 'Stopped',
 };
 
+export function isRecorded({ phase }: Pick<TrialRow, 'phase'>): boolean {
+  return phase === 'Succeeded' || phase === 'Failed' || phase === 'Stopped';
+}
+
 /** For the eye, beside the words: what runs has an arrow. */
 export function glyphOf(row: Pick<TrialRow, 'phase' | 'finding' | 'epochsDone'>): string {
   return row.phase === 'Running' ? '▶' : GLYPHS[statusOf(row)];
@@ -27,7 +31,7 @@ export function glyphOf(row: Pick<TrialRow, 'phase' | 'finding' | 'epochsDone'>)
 
 /** `Overfit`; of one that is at it `Running, 5 of 15 epochs`. */
 export function statusWords(row: TrialRow): string {
-  if (['Succeeded', 'Failed', 'Stopped'].includes(row.phase)) return STATUS_WORDS[statusOf(row)];
+  if (isRecorded(row)) return STATUS_WORDS[statusOf(row)];
   const done = row.epochsDone > 0 ? `, ${row.epochsDone} of ${row.epochsPlanned} epochs` : '';
   return `${PHASE_WORDS[row.phase]}${done}`;
 }

@@ -116,7 +116,7 @@ function TakeAway({ state, isServed }: { readonly state: SweepState; readonly is
           </a>
           <span class="hint">
             A zip for TensorFlow.js: model.json, weights.bin
-            {detail.namespace === 'local' && verdict.isFinal && `; on this machine also in model/ of the run folder`}.
+            {detail.source === 'folder' && verdict.isFinal && `; on this machine also in model/ of the run folder`}.
           </span>
         </>
       )}

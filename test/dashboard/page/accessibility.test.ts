@@ -7,7 +7,7 @@ import { launchBrowser, skipWithoutBrowser } from '../../browser.ts';
 import { makeInput } from '../builders.ts';
 import { openPage, VIEWS } from './opened.ts';
 import { type BuiltPage, buildPage, type Served, servePage } from './served.ts';
-import { growStudy, readStudy, tellStudy } from './study.ts';
+import { growStudy, readStudy, tellAttempts, tellStudy } from './study.ts';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -27,6 +27,7 @@ describe('the page is accessible, says axe-core', { skip: skipWithoutBrowser }, 
     served = await servePage(built.folder);
     tellStudy(served.store, readStudy());
     served.store.putSweep(makeInput({ sweep: readStudy().sweep, name: 'waiting', uid: 'waiting' }));
+    tellAttempts(served.store, readStudy(), { name: 'tries', uid: 'tries', source: 'cluster' });
     growStudy(served.store, readStudy(), { name: 'growing', uid: 'e8b07a0c-0000-4000-8000-00000000000a' }).to(4);
   });
   after(async () => {
@@ -58,6 +59,8 @@ describe('the page is accessible, says axe-core', { skip: skipWithoutBrowser }, 
     ...VIEWS,
     'a growing sweep': { query: '?sweep=local/growing', drawn: '.curve-chart canvas' },
     'a sweep that has not begun': { query: '?sweep=local/waiting&view=timeline', drawn: '.waiting' },
+    'the timeline of a sweep whose attempts failed': { query: '?sweep=local/tries&view=timeline', drawn: '.chart svg' },
+    'a trial that is tried again': { query: '?sweep=local/tries&view=trial&trial=4', drawn: '#attempts-title' },
     'a sweep that is not there': { query: '?sweep=local/nothing', drawn: '.empty' },
   };
   for (const [sentence, { query, drawn }] of Object.entries(views))

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { CurveView, SweepDetail, TrialRow, VerdictView } from '../../../src/dashboard/api.ts';
 import { HOME } from '../../../src/dashboard/page/address.ts';
+import { timelineBars, waitsOf } from '../../../src/dashboard/page/attempt-bars.ts';
 import { dimensionsOf, isBrushed } from '../../../src/dashboard/page/brush.ts';
 import { toCsv } from '../../../src/dashboard/page/csv.ts';
 import {
@@ -18,11 +19,11 @@ import { describeParallel, parallelAxes, parallelTable } from '../../../src/dash
 import { assignHues, rankRows } from '../../../src/dashboard/page/ranks.ts';
 import { reportDataOf } from '../../../src/dashboard/page/report-data.ts';
 import { scoreGapTable } from '../../../src/dashboard/page/score-gap.ts';
-import { sweepDataOf } from '../../../src/dashboard/page/sweep-data.ts';
+import { isServed, sweepDataOf } from '../../../src/dashboard/page/sweep-data.ts';
 import { applyStream, encodeTrials, joinCurve, type SweepState } from '../../../src/dashboard/page/sweep-state.ts';
 import { applyToList } from '../../../src/dashboard/page/sweeps-feed.ts';
 import { columnsOf, compareBy, trialsSheet } from '../../../src/dashboard/page/table-columns.ts';
-import { timelineBars, timelineTable } from '../../../src/dashboard/page/timeline.ts';
+import { timelineTable } from '../../../src/dashboard/page/timeline.ts';
 import { statusWords } from '../../../src/dashboard/page/trial-words.ts';
 import {
   describeNetwork,
@@ -32,7 +33,7 @@ import {
   formatAge,
 } from '../../../src/dashboard/page/words.ts';
 import { local, makeApp, makeStore } from '../builders.ts';
-import { growStudy, readStudy, tellStudy } from './study.ts';
+import { ATTEMPTS_FROM_MS, growStudy, readStudy, tellAttempts, tellStudy } from './study.ts';
 
 const study = readStudy();
 const topic = 'sweep:local/study';
@@ -429,6 +430,77 @@ test('a slot that is handed on a moment before the record of the last trial stay
       ).map(({ lane }) => lane),
     ).size;
   assert.deepEqual([lanes(300), lanes(10_000)], [1, 2]);
+});
+
+const tries = await readState((store) => tellAttempts(store, study));
+const triesData = sweepDataOf(tries, true, HOME, new Map());
+const NOW_MS = ATTEMPTS_FROM_MS + 1_200_000;
+const triesBars = timelineBars(triesData.rows, reportDataOf(tries, triesData.rows, triesData.places), NOW_MS);
+/** Of a trial: lane, seconds from the beginning at which it was created, began and ended, whether it is discarded. */
+const barsOf = (trial: number) =>
+  triesBars
+    .filter((bar) => bar.trial === trial)
+    .toSorted((a, b) => a.from - b.from)
+    .map(({ lane, from, began, to, isDiscarded }) => [
+      lane,
+      ...[from, began, to].map((ms) => (ms === null ? null : (ms - ATTEMPTS_FROM_MS) / 1000)),
+      isDiscarded,
+    ]);
+
+test('the timeline has a bar for each attempt: it waits, it runs, and one after which another came is discarded', () => {
+  assert.deepEqual(barsOf(0), [['node-0', 0, 12, 252, false]]);
+  assert.deepEqual(barsOf(4), [
+    ['node-0', 690, 720, 900, true],
+    ['node-1', 930, 945, 1200, false],
+  ]);
+  assert.deepEqual(barsOf(5), [
+    ['node-1', 640, 830, 925, true],
+    ['node-0', 926, 990, 1200, false],
+  ]);
+  assert.deepEqual(barsOf(6), [['no node yet', 700, null, 1200, false]]);
+  assert.deepEqual(barsOf(8), [['node-0', 910, 915, 980, true]], 'what waits for its next attempt does not run on');
+  assert.deepEqual(barsOf(9), [], 'nobody has created anything for it');
+});
+
+test('who waits for long takes no lane from who runs meanwhile, and waits that overlap are hatched once', () => {
+  assert.deepEqual([...new Set(triesBars.map(({ lane }) => lane))].sort(byText), ['no node yet', 'node-0', 'node-1']);
+  const nowhere = waitsOf(triesBars).filter(({ lane }) => lane === 'no node yet');
+  assert.deepEqual(
+    nowhere.map(({ from, to, bars }) => [from - ATTEMPTS_FROM_MS, to - ATTEMPTS_FROM_MS, bars.length]),
+    [[700_000, 1_200_000, 2]],
+  );
+  assert.deepEqual(waitsOf(timelineBars(data.rows, report, 0)), [], 'who begins at once does not wait');
+});
+
+test('an attempt of which nobody saw the end ended when the next one was created; a record without a time ends with its seconds', () => {
+  const row = tries.rows.get(4) as TrialRow;
+  const unseen = { ...row, earlierAttempts: row.earlierAttempts.map((one) => ({ ...one, endedAt: null })) };
+  const recorded = { ...(tries.rows.get(0) as TrialRow), endedAt: null, seconds: 200 };
+  const ends = timelineBars([unseen, recorded], report, NOW_MS).map(({ to }) => (to - ATTEMPTS_FROM_MS) / 1000);
+  assert.deepEqual(
+    ends.sort((a, b) => a - b),
+    [212, 930, 1200],
+  );
+});
+
+test('the table of the timeline says of every attempt where it was, how long it waited and ran, and how it ended', () => {
+  const { columns, rows } = timelineTable(triesBars);
+  const of = (network: string) => rows.filter((row) => row[1] === network).map((row) => row.slice(0, 6));
+  assert.deepEqual(columns.slice(0, 6), ['Node', 'Network', 'Attempt', 'State', 'Waited, seconds', 'Ran, seconds']);
+  assert.deepEqual(of('(48,128) relu max'), [
+    ['node-0', '(48,128) relu max', '1', 'Ended early: out of memory, exit 137', '30', '180'],
+    ['node-1', '(48,128) relu max', '2', 'Running', '15', '255'],
+  ]);
+  assert.deepEqual(of('(12,32) linear no pooling'), [
+    ['no node yet', '(12,32) linear no pooling', '1', 'Pending', '500', ''],
+  ]);
+});
+
+test('a run on this machine is over with its server; a cluster’s namespace may be called local', () => {
+  const lost = { status: 'reconnecting', since: 0 } as const;
+  assert.equal(isServed({ source: 'folder', phase: 'Complete' }, lost), false);
+  assert.equal(isServed({ source: 'folder', phase: 'Running' }, lost), true);
+  assert.equal(isServed({ source: 'cluster', phase: 'Complete' }, lost), true);
 });
 
 test('the table sorts what is absent last, either way', () => {

@@ -11,7 +11,7 @@ import { makeInput, tell, UID } from '../builders.ts';
 import { openPage, VIEWS } from './opened.ts';
 import { PAYLOADS } from './payloads.ts';
 import { type BuiltPage, buildPage, type Served, servePage } from './served.ts';
-import { growStudy, readStudy, tellStudy } from './study.ts';
+import { ATTEMPTS_FROM_MS, growStudy, readStudy, tellAttempts, tellStudy } from './study.ts';
 
 const study = readStudy();
 
@@ -447,25 +447,35 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     store.putSweep(makeInput({ sweep: study.sweep, phase: 'Running' }));
     const attempt = (number: number, epochs: number) => {
       const attemptUID = `e8b07a0c-0000-4000-8000-00000000002${number}`;
-      const startedAt = `2026-11-25T09:0${number}:00Z`;
+      const [createdAt, startedAt] = [`2026-11-25T09:0${number}:00Z`, `2026-11-25T09:0${number}:15Z`];
       const pod = `study-4-${number}`;
-      store.setTrial(UID, 4, { phase: 'Running', attempt: number, attemptUID, node: `node-${number}`, pod, startedAt });
+      store.setTrial(UID, 4, { phase: 'Running', attempt: number, attemptUID });
+      store.seeAttempt(UID, 4, { attempt: number, attemptUID, node: `node-${number}`, pod, createdAt, startedAt });
       for (const measurement of study.measurements)
         if (measurement.trial === 4 && measurement.epoch <= epochs)
           store.measure(UID, { ...measurement, attempt: number, attemptUID });
     };
     attempt(1, 5);
-    store.endAttempt(UID, 4, 1, 'DisruptionTarget: node-1 was drained');
+    const endedAt = '2026-11-25T09:01:45Z';
+    store.seeAttempt(UID, 4, { attempt: 1, endedAt, reason: 'DisruptionTarget: node-1 was drained' });
     attempt(2, 3);
     const { page } = await openPage(browser, live.url, '?sweep=local/study&view=trial&trial=4', { timezoneId: 'UTC' });
     await page.locator('.curve-chart canvas').waitFor();
-    const rows = await page.getByRole('region', { name: 'Attempts' }).locator('tbody tr').allTextContents();
+    const rows = await page.getByRole('region', { name: 'Table of attempts' }).locator('tbody tr').allTextContents();
     assert.deepEqual(
       rows.map((row) => row.replace(/e8b07a0c-[0-9a-f-]{27}/, ' ')),
-      ['1 5DisruptionTarget: node-1 was drained', '2 3its curve is shown'],
+      ['1node-115 s30 s5DisruptionTarget: node-1 was drained ', '2node-215 sstill runs3its curve is shown '],
     );
+    const happened = await page.getByRole('list', { name: 'What happened' }).locator('li').allTextContents();
+    assert.deepEqual(happened, [
+      '25 Nov 2026, 09:01:00: attempt 1 created',
+      '25 Nov 2026, 09:01:15: attempt 1 began on node-1 after 15 s',
+      '25 Nov 2026, 09:01:45: attempt 1 ended: DisruptionTarget: node-1 was drained',
+      '25 Nov 2026, 09:02:00: attempt 2 created',
+      '25 Nov 2026, 09:02:15: attempt 2 began on node-2 after 15 s',
+    ]);
     const facts = (await page.locator('.facts').allTextContents()).join();
-    assert.match(facts, /Nodenode-2.*Began25 Nov 2026, 09:02:00/);
+    assert.match(facts, /Nodenode-2.*Began25 Nov 2026, 09:02:15/);
     assert.match((await page.locator('pre').textContent()) ?? '', /^kubectl logs .*study-4-2/);
     await page.close();
   });
@@ -478,7 +488,8 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     await page.getByText('No trial has begun yet').waitFor();
     await page.getByText('10 trials not running yet').waitFor();
     store.setTrial(UID, 7, { phase: 'Pending', attempt: 1, reason: 'Unschedulable: 0/3 nodes have a GPU' });
-    store.setTrial(UID, 2, { phase: 'Running', attempt: 1, startedAt: new Date().toISOString() });
+    store.setTrial(UID, 2, { phase: 'Running', attempt: 1 });
+    store.seeAttempt(UID, 2, { attempt: 1, startedAt: new Date().toISOString() });
     await page.locator('.chart svg').waitFor();
     await page.getByText('9 trials not running yet').waitFor();
     const first = page.locator('.waiting tbody tr').first();
@@ -490,6 +501,56 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     await page.getByText('was not written down').waitFor();
     await page.getByRole('link', { name: 'table of trials' }).click();
     await page.locator('[aria-sort=descending]', { hasText: 'Time' }).waitFor();
+    await page.close();
+  });
+
+  test('the timeline draws every attempt: what waits hatched, what ended early marked and with its reason in the tip', async () => {
+    const live = await serve();
+    const input = { namespace: 'team-a', name: 'tries', uid: 'tries', source: 'cluster' } as const;
+    tellAttempts(live.store, study, input);
+    const { page, complaints } = await openPage(browser, live.url, '?sweep=team-a/tries&view=timeline', {
+      prepare: (tab: Page) => tab.clock.setFixedTime(new Date(ATTEMPTS_FROM_MS + 1_200_000)),
+    });
+    const chart = page.locator('.chart svg');
+    await chart.waitFor();
+    const sentence = (await chart.getAttribute('aria-label')) ?? '';
+    for (const words of [
+      '11 attempts at 9 trials on 3 lanes over 20 min.',
+      '1 bar is a later attempt, marked ↻.',
+      '3 attempts ended early: faint, with ! at the end.',
+      'Hatched is the wait before it runs, 8 min at most.',
+      '2 attempts have no node yet.',
+    ])
+      assert.ok(sentence.includes(words), `${words} is missing in ${sentence}`);
+    const texts = await chart.locator('text').allTextContents();
+    assert.deepEqual(
+      ['!', 'no node yet', '2 attempts without a node'].map((text) => texts.filter((one) => one === text).length),
+      [3, 1, 1],
+    );
+    assert.match((await page.locator('.legend').textContent()) ?? '', /running.*pending.*! ended early.*↻2 second/);
+    await page.waitForLoadState('networkidle'); // what comes later would draw anew
+    const early = chart.locator('[data-mark=bar] rect[fill-opacity="0.15"]').nth(1);
+    const box = await early.boundingBox();
+    assert.ok(box);
+    await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+    await chart.locator('[aria-label=tip]', { hasText: 'Ended early: ' }).waitFor();
+    assert.match((await chart.locator('[aria-label=tip]').textContent()) ?? '', /attempt 1.*node-\d, waited .*, ran /);
+    assert.deepEqual(complaints, []);
+    await page.close();
+  });
+
+  test('a namespace may be called local: a sweep of a cluster is no run on this machine', async () => {
+    const live = await serve();
+    tell(live.store, study, { source: 'cluster' });
+    live.store.setModel(UID, 2, study.results[2]?.attemptUID ?? '');
+    const { page } = await openPage(browser, live.url, '?sweep=local/study');
+    await page.getByRole('link', { name: 'Download the model' }).waitFor();
+    assert.doesNotMatch((await page.locator('.verdict').textContent()) ?? '', /on this machine/);
+    await page.locator('.connection.live').waitFor();
+    await live.close();
+    await page.locator('.connection.reconnecting').waitFor();
+    assert.equal(await page.getByText('The run has ended').count(), 0);
+    assert.equal(await page.getByRole('link', { name: 'Download the model' }).count(), 1);
     await page.close();
   });
 
