@@ -1,8 +1,8 @@
 import type { SweepStatus } from '../sweep/status.ts';
 import type { ClusterSweep } from './cluster-sweep.ts';
 import { gpusOf } from './gpus.ts';
-import type { SweepSeen } from './metrics.ts';
 import type { Snapshot } from './snapshot.ts';
+import type { SweepSeen } from './sweep-metrics.ts';
 import type { SinceSeen } from './waits.ts';
 
 /** A Sweep as the gauges show it. */

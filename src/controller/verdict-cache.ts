@@ -1,7 +1,7 @@
 import { findingOf } from '../sweep/finding.ts';
 import { candidatesOf, judgeResults } from '../sweep/records.ts';
 import type { Selection, Sweep } from '../sweep/schema.ts';
-import { type Contender, choose, contenderOf, isEligible } from '../sweep/selection.ts';
+import { type Contender, choose, contenderOf, isEligible, type Score } from '../sweep/selection.ts';
 import type { TrialRecord } from '../sweep/slice.ts';
 import type { Verdict } from '../sweep/verdict.ts';
 
@@ -13,15 +13,15 @@ export type NamedBest = Pick<Verdict, 'best' | 'reason' | 'message'>;
  */
 export class VerdictCache {
   #selection: Selection | undefined;
-  /** Records never change; null: not eligible. */
-  #contenders = new WeakMap<TrialRecord, Contender | null>();
+  /** Records never change; null: not eligible. The scores alone: 10,000 findings in words are 5 MB. */
+  #scores = new WeakMap<TrialRecord, Score | null>();
   #last: { readonly records: ReadonlyMap<number, TrialRecord>; readonly named: NamedBest } | undefined;
 
   judge(sweep: Sweep, records: ReadonlyMap<number, TrialRecord>): NamedBest {
     const { selection } = sweep.spec;
     if (this.#selection !== selection) {
       this.#selection = selection;
-      this.#contenders = new WeakMap();
+      this.#scores = new WeakMap();
       this.#last = undefined;
     }
     if (this.#last && sameRecords(this.#last.records, records)) return this.#last.named;
@@ -34,23 +34,28 @@ export class VerdictCache {
   /** Those that decide: who is further off than one standard error changes neither the choice nor its sentence. */
   #relevant(sweep: Sweep, records: ReadonlyMap<number, TrialRecord>): Iterable<TrialRecord> {
     const { selection } = sweep.spec;
-    const eligible = Array.from(records.values(), (record) => this.#contenderOf(sweep, record)).filter(
-      (contender) => contender !== null,
+    const eligible = Array.from(records.values(), (record) => this.#scoreOf(sweep, record)).filter(
+      (score) => score !== null,
     );
     const close = choose(eligible, selection.parsimony)?.withinOneStandardError;
     // Nothing is eligible: the sentence then speaks of all.
     return close?.flatMap(({ trial }) => records.get(trial) ?? []) ?? records.values();
   }
 
-  #contenderOf({ spec }: Sweep, record: TrialRecord): Contender | null {
-    const known = this.#contenders.get(record);
+  #scoreOf({ spec }: Sweep, record: TrialRecord): Score | null {
+    const known = this.#scores.get(record);
     if (known !== undefined) return known;
     const [candidate] = candidatesOf([record], spec.training.epochs);
     const finding = candidate && findingOf(candidate.trial, candidate.summary, spec.selection);
-    const contender = (finding && isEligible(finding) && contenderOf(finding, candidate.parameterCount)) || null;
-    this.#contenders.set(record, contender);
-    return contender;
+    const contender = finding && isEligible(finding) ? contenderOf(finding, candidate.parameterCount) : undefined;
+    const score = contender ? withoutFinding(contender) : null;
+    this.#scores.set(record, score);
+    return score;
   }
+}
+
+function withoutFinding({ trial, parameterCount, validationLoss, standardError }: Contender): Score {
+  return { trial, parameterCount, validationLoss, standardError };
 }
 
 function sameRecords(a: ReadonlyMap<number, TrialRecord>, b: ReadonlyMap<number, TrialRecord>): boolean {

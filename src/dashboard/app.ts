@@ -11,6 +11,7 @@ import type { Access } from './access.ts';
 import { Problem } from './api.ts';
 import { closeInTime } from './closing.ts';
 import { addCollect, type CollectOptions } from './collect.ts';
+import { addDownloads } from './downloads.ts';
 import { API, addGate } from './gate.ts';
 import { addLogin } from './login.ts';
 import type { Models } from './models.ts';
@@ -87,6 +88,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
         reply.header('vary', 'Authorization, Cookie');
       });
       addRoutes(api, options);
+      addDownloads(api, options);
       streams.addTo(api);
     },
     { prefix: API },

@@ -1,26 +1,30 @@
 import { exceeds, type Finding } from './finding.ts';
 import type { Selection } from './schema.ts';
 
-/** A finding with what the choice among trials looks at. */
-export interface Contender {
+/** What the choice among trials looks at. */
+export interface Score {
   readonly trial: number;
   readonly parameterCount: number;
-  /** The score: validation loss at the kept epoch, in nats. */
+  /** At the kept epoch, in nats. */
   readonly validationLoss: number;
   readonly standardError: number;
+}
+
+/** A finding with its score. */
+export interface Contender extends Score {
   readonly finding: Finding;
 }
 
 /** Who won, and among how many. */
-export interface Choice {
-  readonly best: Contender;
+export interface Choice<S extends Score = Contender> {
+  readonly best: S;
   /** The contender with the lowest validation loss; often the best itself. */
-  readonly lowest: Contender;
+  readonly lowest: S;
   /** Contenders within one standard error of the lowest loss, itself included, by index. */
-  readonly withinOneStandardError: readonly Contender[];
+  readonly withinOneStandardError: readonly S[];
 }
 
-type Order = (a: Contender, b: Contender) => number;
+type Order = (a: Score, b: Score) => number;
 
 /** 1. lower validation loss, 2. fewer parameters, 3. lower index, so that no two are equal. */
 const byLoss = inOrder(
@@ -56,7 +60,10 @@ export function contenderOf(finding: Finding, parameterCount: number): Contender
 /** Chooses the best of the contenders, whatever their order; undefined if there is none.
  * @see the one-standard-error rule: Breiman et al., Classification and Regression Trees (1984), section 3.4.3
  */
-export function choose(contenders: readonly Contender[], parsimony: Selection['parsimony']): Choice | undefined {
+export function choose<S extends Score>(
+  contenders: readonly S[],
+  parsimony: Selection['parsimony'],
+): Choice<S> | undefined {
   const lowest = least(contenders, byLoss);
   if (!lowest) return undefined;
   const limit = lowest.validationLoss + lowest.standardError;
@@ -65,7 +72,7 @@ export function choose(contenders: readonly Contender[], parsimony: Selection['p
   return { best, lowest, withinOneStandardError: close.sort((a, b) => a.trial - b.trial) };
 }
 
-function inOrder(...keys: ((contender: Contender) => number)[]): Order {
+function inOrder(...keys: ((score: Score) => number)[]): Order {
   return (a, b) => keys.map((key) => key(a) - key(b)).find((difference) => difference !== 0) ?? 0;
 }
 

@@ -35,7 +35,7 @@ export function App({ client, telemetry }: AppProps) {
     <Page.Provider value={page}>
       {whoami.isLoginNeeded ? (
         <Shell connection={null} theme={theme} whoami={whoami}>
-          <Login hasEnded={whoami.hasLoginEnded} />
+          <Login hasEnded={whoami.hasLoginEnded} isProxied={whoami.isProxied} />
         </Shell>
       ) : address.sweep === null ? (
         <Sweeps theme={theme} whoami={whoami} />

@@ -18,13 +18,14 @@ const isKept = () =>
   );
 
 /** Trades a token for a cookie that no script can read; then the page is where it was. */
-export function LoginForm({ hasEnded }: { readonly hasEnded: boolean }) {
+export function LoginForm({ hasEnded, isProxied }: { readonly hasEnded: boolean; readonly isProxied: boolean }) {
   const [failure, setFailure] = useState('');
   const logIn = async (token: string) => {
     const response = await post('login', { token }).catch(() => undefined);
     if (response?.ok) return (await isKept()) ? location.reload() : setFailure(DROPPED);
     setFailure(FAILURES[response?.status ?? 0] ?? 'The server did not answer: try again.');
   };
+  if (isProxied) return <LoginElsewhere />;
   return (
     <>
       <h1 class="plain">Log in</h1>
@@ -48,6 +49,22 @@ export function LoginForm({ hasEnded }: { readonly hasEnded: boolean }) {
         <pre tabIndex={0}>
           <code>kubectl create token SERVICE-ACCOUNT --audience cnn-sweep --duration 8h</code>
         </pre>
+      </section>
+    </>
+  );
+}
+
+function LoginElsewhere() {
+  return (
+    <>
+      <h1 class="plain">Log in</h1>
+      <section class="login">
+        <p role="status">
+          The proxy before this page does not say any more who you are. Reload the page to log in there.
+        </p>
+        <button type="button" onClick={() => location.reload()}>
+          Reload
+        </button>
       </section>
     </>
   );

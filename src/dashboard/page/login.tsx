@@ -11,6 +11,8 @@ export interface Whoami {
   /** It was good when the page was opened. */
   readonly hasLoginEnded: boolean;
   readonly canLogOut: boolean;
+  /** A proxy logs people in, and there alone. */
+  readonly isProxied: boolean;
   logOut(): void;
 }
 
@@ -30,16 +32,18 @@ export function useWhoami(client: Client): Whoami {
     isLoginNeeded,
     hasLoginEnded: isLoginNeeded && answer.user !== '',
     canLogOut: answer.mode === 'token' && !isLoginNeeded,
+    isProxied: answer.mode === 'proxy',
     logOut: () => void post('logout').finally(() => location.reload()),
   };
 }
 
 interface LoginProps {
   readonly hasEnded: boolean;
+  readonly isProxied: boolean;
 }
 
 /** Its form comes when it is needed: most never see it. */
-export function Login({ hasEnded }: LoginProps) {
+export function Login(props: LoginProps) {
   const [Form, setForm] = useState<FunctionComponent<LoginProps> | null>(null);
   const [failure, setFailure] = useState('');
   useEffect(() => {
@@ -48,5 +52,5 @@ export function Login({ hasEnded }: LoginProps) {
       () => setFailure('The login could not be loaded: reload the page.'),
     );
   }, []);
-  return <main id="main">{Form ? <Form hasEnded={hasEnded} /> : failure}</main>;
+  return <main id="main">{Form ? <Form {...props} /> : failure}</main>;
 }

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { after, before, describe, test } from 'node:test';
-import type { Browser } from 'playwright-core';
-import { launchBrowser, skipWithoutBrowser } from '../../browser.ts';
+import { describe, test } from 'node:test';
+import { skipWithoutBrowser } from '../../browser.ts';
 import { makeInput } from '../builders.ts';
-import { openPage, VIEWS } from './opened.ts';
-import { type BuiltPage, buildPage, type Served, servePage } from './served.ts';
+import { browsing } from './browsing.ts';
+import { VIEWS } from './opened.ts';
 import { growStudy, readStudy, tellAttempts, tellStudy } from './study.ts';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -18,22 +17,13 @@ interface Violation {
 }
 
 describe('the page is accessible, says axe-core', { skip: skipWithoutBrowser }, () => {
-  let browser: Browser;
-  let built: BuiltPage;
-  let served: Served;
-
-  before(async () => {
-    [browser, built] = await Promise.all([launchBrowser(), buildPage()]);
-    served = await servePage(built.folder);
-    tellStudy(served.store, readStudy());
-    served.store.putSweep(makeInput({ sweep: readStudy().sweep, name: 'waiting', uid: 'waiting' }));
-    tellAttempts(served.store, readStudy(), { name: 'tries', uid: 'tries', source: 'cluster' });
-    growStudy(served.store, readStudy(), { name: 'growing', uid: 'e8b07a0c-0000-4000-8000-00000000000a' }).to(4);
-  });
-  after(async () => {
-    await browser?.close();
-    await served?.close();
-    await built?.remove();
+  const opened = browsing({
+    tell: (store) => {
+      tellStudy(store, readStudy());
+      store.putSweep(makeInput({ sweep: readStudy().sweep, name: 'waiting', uid: 'waiting' }));
+      tellAttempts(store, readStudy(), { name: 'tries', uid: 'tries', source: 'cluster' });
+      growStudy(store, readStudy(), { name: 'growing', uid: 'e8b07a0c-0000-4000-8000-00000000000a' }).to(4);
+    },
   });
 
   /** What axe-core finds, one line a node; no rule is switched off. */
@@ -43,7 +33,7 @@ describe('the page is accessible, says axe-core', { skip: skipWithoutBrowser }, 
     colorScheme: 'light' | 'dark',
     width: number,
   ): Promise<string[]> {
-    const { page } = await openPage(browser, served.url, query, { colorScheme, viewport: { width, height: 900 } });
+    const { page } = await opened.open(query, { colorScheme, viewport: { width, height: 900 } });
     await page.locator(drawn).first().waitFor();
     for (const summary of await page.locator('details > summary').all()) await summary.click();
     // Through the debugger: the page's own policy lets no script in.
@@ -74,7 +64,7 @@ describe('the page is accessible, says axe-core', { skip: skipWithoutBrowser }, 
 
   test('what is pressed measures 24 pixels at least, links within sentences aside', async () => {
     for (const { query, drawn } of Object.values(VIEWS)) {
-      const { page } = await openPage(browser, served.url, query, { viewport: { width: 360, height: 800 } });
+      const { page } = await opened.open(query, { viewport: { width: 360, height: 800 } });
       await page.locator(drawn).first().waitFor();
       const small = await page
         .locator('button, select, input[type=search], a:not(td a):not(p a):not(.skip), summary')

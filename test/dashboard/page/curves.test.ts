@@ -1,29 +1,16 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
-import type { Browser, Page } from 'playwright-core';
-import { launchBrowser, skipWithoutBrowser } from '../../browser.ts';
+import { describe, test } from 'node:test';
+import type { Page } from 'playwright-core';
+import { skipWithoutBrowser } from '../../browser.ts';
+import { browsing } from './browsing.ts';
 import { openPage } from './opened.ts';
-import { type BuiltPage, buildPage, type Served, servePage } from './served.ts';
 import { readStudy, tellStudy } from './study.ts';
 
 describe('a part of the curves', { skip: skipWithoutBrowser }, () => {
-  let browser: Browser;
-  let built: BuiltPage;
-  let served: Served;
-
-  before(async () => {
-    [browser, built] = await Promise.all([launchBrowser(), buildPage()]);
-    served = await servePage(built.folder);
-    tellStudy(served.store, readStudy());
-  });
-  after(async () => {
-    await browser?.close();
-    await served?.close();
-    await built?.remove();
-  });
+  const opened = browsing({ tell: (store) => tellStudy(store, readStudy()) });
 
   async function open(query: string, options = {}): Promise<Page> {
-    const { page } = await openPage(browser, served.url, query, options);
+    const { page } = await opened.open(query, options);
     await page.locator('.curve-chart canvas').waitFor();
     return page;
   }
@@ -134,28 +121,24 @@ describe('a part of the curves', { skip: skipWithoutBrowser }, () => {
   test('the rule of the kept epoch does not go through the name of the turning point beside it', async () => {
     const study = readStudy();
     const selection = { ...study.sweep.spec.selection, checkpoint: 'BestEpoch' } as const;
-    const early = await servePage(built.folder);
-    try {
-      tellStudy(early.store, { ...study, sweep: { ...study.sweep, spec: { ...study.sweep.spec, selection } } });
-      const { page } = await openPage(browser, early.url, '?sweep=local/study', { colorScheme: 'light' });
-      await page.getByText('smoothed validation loss turns at epoch 4').waitFor();
-      await page.getByText('not known').waitFor();
-      const column = await page.locator('.u-over').evaluate((frame: HTMLElement) => {
-        const canvas = frame.parentElement?.querySelector('canvas');
-        const kept = Math.floor(frame.offsetLeft + ((5 - 1) / (15 - 1)) * frame.offsetWidth);
-        // One pixel wide, as high as the letters of the lower name.
-        const { data } = canvas?.getContext('2d')?.getImageData(kept, frame.offsetTop - 19, 1, 12) ?? { data: [] };
-        return Array.from({ length: data.length / 4 }, (_, at) => data[4 * at] ?? 0);
-      });
-      assert.equal(column.length, 12);
-      assert.ok(
-        column.some((red) => red > 230),
-        column.join(),
-      );
-      await page.close();
-    } finally {
-      await early.close();
-    }
+    const early = await opened.serve();
+    tellStudy(early.store, { ...study, sweep: { ...study.sweep, spec: { ...study.sweep.spec, selection } } });
+    const { page } = await openPage(opened.browser, early.url, '?sweep=local/study', { colorScheme: 'light' });
+    await page.getByText('smoothed validation loss turns at epoch 4').waitFor();
+    await page.getByText('not known').waitFor();
+    const column = await page.locator('.u-over').evaluate((frame: HTMLElement) => {
+      const canvas = frame.parentElement?.querySelector('canvas');
+      const kept = Math.floor(frame.offsetLeft + ((5 - 1) / (15 - 1)) * frame.offsetWidth);
+      // One pixel wide, as high as the letters of the lower name.
+      const { data } = canvas?.getContext('2d')?.getImageData(kept, frame.offsetTop - 19, 1, 12) ?? { data: [] };
+      return Array.from({ length: data.length / 4 }, (_, at) => data[4 * at] ?? 0);
+    });
+    assert.equal(column.length, 12);
+    assert.ok(
+      column.some((red) => red > 230),
+      column.join(),
+    );
+    await page.close();
   });
 
   test('a finger scrolls the page and has buttons to zoom', async () => {

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
-import type { Browser, CDPSession, Page } from 'playwright-core';
-import { launchBrowser, skipWithoutBrowser } from '../../browser.ts';
-import { openPage } from './opened.ts';
-import { type BuiltPage, buildPage, type Served, servePage } from './served.ts';
+import { describe, test } from 'node:test';
+import type { CDPSession, Page } from 'playwright-core';
+import { skipWithoutBrowser } from '../../browser.ts';
+import { browsing } from './browsing.ts';
 import { readStudy, tellStudy } from './study.ts';
 
 /** Of deltas, before heap is measured and after. */
@@ -13,23 +12,10 @@ const MORE = 800;
 const MOST_BYTES = 150_000;
 
 describe('a page that stays open', { skip: skipWithoutBrowser }, () => {
-  let browser: Browser;
-  let built: BuiltPage;
-  let served: Served;
-
-  before(async () => {
-    [browser, built] = await Promise.all([launchBrowser(), buildPage()]);
-    served = await servePage(built.folder);
-    tellStudy(served.store, readStudy());
-  });
-  after(async () => {
-    await browser?.close();
-    await served?.close();
-    await built?.remove();
-  });
+  const opened = browsing({ tell: (store) => tellStudy(store, readStudy()) });
 
   test('its heap is flat over many deltas, in which curves grow and begin anew', async (t) => {
-    const { page, complaints } = await openPage(browser, served.url, '?sweep=local/study', {
+    const { page, complaints } = await opened.open('?sweep=local/study', {
       prepare: async (fresh) => {
         await fresh.addInitScript(takeOverStream);
       },
@@ -48,7 +34,7 @@ describe('a page that stays open', { skip: skipWithoutBrowser }, () => {
   });
 
   test('who listens is told at most once in ten seconds, and of the newest', async () => {
-    const { page } = await openPage(browser, served.url, '?sweep=local/study', {
+    const { page } = await opened.open('?sweep=local/study', {
       prepare: async (fresh) => {
         await fresh.clock.install();
         await fresh.addInitScript(takeOverStream);

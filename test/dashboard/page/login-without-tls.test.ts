@@ -1,38 +1,25 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
-import type { Browser } from 'playwright-core';
+import { describe, test } from 'node:test';
 import { openToTokens } from '../../../src/dashboard/known-users.ts';
-import { launchBrowser, skipWithoutBrowser } from '../../browser.ts';
+import { skipWithoutBrowser } from '../../browser.ts';
 import { makeInput } from '../builders.ts';
+import { browsing } from './browsing.ts';
 import { openPage } from './opened.ts';
-import { type BuiltPage, buildPage, type Served, servePage } from './served.ts';
 
 /** A name that leads here, and that no browser takes for the machine itself. */
 const FOREIGN = 'sweeps.example';
 
 // As docs/dashboard.md says.
 describe('the login without TLS', { skip: skipWithoutBrowser }, () => {
-  let browser: Browser;
-  let built: BuiltPage;
-  let served: Served;
-
-  before(async () => {
-    [browser, built] = await Promise.all([
-      launchBrowser([`--host-resolver-rules=MAP ${FOREIGN} 127.0.0.1`]),
-      buildPage(),
-    ]);
-    const userOf = async (token: string) => (token === 'good' ? { name: 'ada', groups: [] } : undefined);
-    served = await servePage(built.folder, { access: openToTokens({ userOf, mayList: async () => true }) });
-    served.store.putSweep(makeInput({ name: 'study-of-ada' }));
-  });
-  after(async () => {
-    await browser?.close();
-    await served?.close();
-    await built?.remove();
+  const userOf = async (token: string) => (token === 'good' ? { name: 'ada', groups: [] } : undefined);
+  const opened = browsing({
+    browserArgs: [`--host-resolver-rules=MAP ${FOREIGN} 127.0.0.1`],
+    access: openToTokens({ userOf, mayList: async () => true }),
+    tell: (store) => store.putSweep(makeInput({ name: 'study-of-ada' })),
   });
 
   async function logInAt(host: string) {
-    const { page } = await openPage(browser, `http://${host}:${new URL(served.url).port}/`, '');
+    const { page } = await openPage(opened.browser, `http://${host}:${new URL(opened.served.url).port}/`, '');
     await page.getByLabel('A token of Kubernetes').fill('good');
     const answer = page.waitForResponse((response) => response.url().endsWith('/login'));
     // The form is there because the first one was answered.

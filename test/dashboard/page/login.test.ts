@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
-import type { Browser, Page } from 'playwright-core';
+import { describe, test } from 'node:test';
+import type { Page } from 'playwright-core';
 import type { User } from '../../../src/dashboard/access.ts';
 import { openToProxy, openToTokens } from '../../../src/dashboard/known-users.ts';
 import type { Reviews } from '../../../src/dashboard/reviews.ts';
-import { launchBrowser, skipWithoutBrowser } from '../../browser.ts';
+import { skipWithoutBrowser } from '../../browser.ts';
 import { makeInput } from '../builders.ts';
+import { browsing } from './browsing.ts';
 import { openPage } from './opened.ts';
-import { type BuiltPage, buildPage, type Served, servePage } from './served.ts';
 import { growStudy, readStudy } from './study.ts';
 
 /** An API server's word on two tokens, each good for a namespace of its own. */
@@ -27,23 +27,11 @@ class FakeReviews implements Reviews {
 }
 
 describe('the login in a browser', { skip: skipWithoutBrowser }, () => {
-  let browser: Browser;
-  let built: BuiltPage;
-  const servers: Served[] = [];
-
-  before(async () => {
-    [browser, built] = await Promise.all([launchBrowser(), buildPage()]);
-  });
-  after(async () => {
-    await browser?.close();
-    for (const server of servers) await server.close();
-    await built?.remove();
-  });
+  const opened = browsing();
 
   async function serve() {
     const reviews = new FakeReviews();
-    const served = await servePage(built.folder, { access: openToTokens(reviews) });
-    servers.push(served);
+    const served = await opened.serve({ access: openToTokens(reviews) });
     for (const name of ['ada', 'bob']) {
       const { uid, ...input } = makeInput({ namespace: `team-${name}`, uid: name });
       growStudy(served.store, readStudy(), { uid, ...input, name: `study-of-${name}` }).to(3);
@@ -58,7 +46,7 @@ describe('the login in a browser', { skip: skipWithoutBrowser }, () => {
 
   test('a token that is not good says so; a good one shows what its owner may read, and no script finds it', async () => {
     const { served } = await serve();
-    const { page } = await openPage(browser, served.url, '');
+    const { page } = await openPage(opened.browser, served.url, '');
     await page.getByText('kubectl create token').waitFor();
     await logIn(page, 'token-of-mallory');
     await page.getByRole('alert').getByText('not, or no longer, good').waitFor();
@@ -79,7 +67,7 @@ describe('the login in a browser', { skip: skipWithoutBrowser }, () => {
 
   test('after logging out the token is asked for again, on the same view, and another one may log in', async () => {
     const { served } = await serve();
-    const { page } = await openPage(browser, served.url, '?sweep=team-ada/study-of-ada&show=accuracy');
+    const { page } = await openPage(opened.browser, served.url, '?sweep=team-ada/study-of-ada&show=accuracy');
     await logIn(page, 'token-of-ada');
     await page.locator('.curve-chart canvas').waitFor();
     assert.equal(await page.getByRole('radio', { name: 'Accuracy' }).isChecked(), true);
@@ -92,11 +80,27 @@ describe('the login in a browser', { skip: skipWithoutBrowser }, () => {
   });
 
   test('behind a proxy there is no login: who gets past it is told so', async () => {
-    const served = await servePage(built.folder, { access: openToProxy(new FakeReviews()) });
-    servers.push(served);
-    const { page } = await openPage(browser, served.url, '');
+    const served = await opened.serve({ access: openToProxy(new FakeReviews()) });
+    const { page } = await openPage(opened.browser, served.url, '');
     await logIn(page, 'token-of-ada');
     await page.getByRole('alert').getByText('a proxy logs people in').waitFor();
+    await page.close();
+  });
+
+  test('a proxy that names nobody any more is told of as such: no token would help', async () => {
+    let user: User | undefined = { name: 'ada', groups: [] };
+    const served = await opened.serve({ access: { mode: 'proxy', who: async () => user, mayRead: async () => true } });
+    growStudy(served.store, readStudy(), makeInput({ namespace: 'team-ada', name: 'study', uid: 'ada' })).to(3);
+    const { page } = await openPage(opened.browser, served.url, '?sweep=team-ada/study');
+    await page.locator('.connection.live').waitFor();
+    user = undefined;
+    served.drop();
+    await page.getByText('The proxy before this page does not say any more who you are').waitFor({ timeout: 30_000 });
+    assert.equal(await page.getByLabel('A token of Kubernetes').count(), 0);
+    user = { name: 'ada', groups: [] };
+    await page.getByRole('button', { name: 'Reload' }).click();
+    await page.locator('.connection.live').waitFor();
+    assert.equal(new URL(page.url()).search, '?sweep=team-ada/study');
     await page.close();
   });
 
@@ -104,7 +108,7 @@ describe('the login in a browser', { skip: skipWithoutBrowser }, () => {
     const { served, reviews } = await serve();
     for (const query of ['?sweep=team-ada/study-of-ada&trial=4', '']) {
       reviews.owners.set('token-of-ada', { name: 'ada', groups: [] });
-      const { page } = await openPage(browser, served.url, query);
+      const { page } = await openPage(opened.browser, served.url, query);
       await logIn(page, 'token-of-ada');
       await page.locator('.connection.live').waitFor();
       reviews.owners.delete('token-of-ada');

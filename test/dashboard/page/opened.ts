@@ -9,12 +9,14 @@ export interface Opened {
   readonly collected: string[];
 }
 
+export type OpenOptions = BrowserContextOptions & { readonly prepare?: (page: Page) => Promise<unknown> };
+
 /** @param query as the address has it; `prepare` runs before the page is asked for */
 export async function openPage(
   browser: Browser,
   url: string,
   query: string,
-  options: BrowserContextOptions & { readonly prepare?: (page: Page) => Promise<void> } = {},
+  options: OpenOptions = {},
 ): Promise<Opened> {
   const { prepare, ...context } = options;
   const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, ...context });

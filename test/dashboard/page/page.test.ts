@@ -2,43 +2,23 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { createServer, get } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { after, before, describe, test } from 'node:test';
-import type { Browser, Page } from 'playwright-core';
+import { describe, test } from 'node:test';
+import type { Page } from 'playwright-core';
 import { cleanPayload } from '../../../src/dashboard/faro-payload.ts';
 import { Store } from '../../../src/dashboard/store.ts';
-import { launchBrowser, skipWithoutBrowser } from '../../browser.ts';
+import { skipWithoutBrowser } from '../../browser.ts';
 import { makeInput, tell, UID } from '../builders.ts';
+import { browsing } from './browsing.ts';
 import { openPage, VIEWS } from './opened.ts';
 import { PAYLOADS } from './payloads.ts';
-import { type BuiltPage, buildPage, type Served, servePage } from './served.ts';
 import { ATTEMPTS_FROM_MS, growStudy, readStudy, tellAttempts, tellStudy } from './study.ts';
 
 const study = readStudy();
 
 describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
-  let browser: Browser;
-  let built: BuiltPage;
-  let served: Served;
-  /** Servers of single tests. */
-  const others: Served[] = [];
-
-  before(async () => {
-    [browser, built] = await Promise.all([launchBrowser(), buildPage()]);
-    served = await servePage(built.folder);
-    tellStudy(served.store, study);
-  });
-  after(async () => {
-    await browser?.close();
-    for (const server of [served, ...others]) await server?.close();
-    await built?.remove();
-  });
-
-  async function serve(store = new Store()): Promise<Served> {
-    const server = await servePage(built.folder, { store });
-    others.push(server);
-    return server;
-  }
-  const open = (query: string, options = {}) => openPage(browser, served.url, query, options);
+  const opened = browsing({ tell: (store) => tellStudy(store, study) });
+  const { open } = opened;
+  const serve = (store = new Store()) => opened.serve({ store });
   const drawn = (page: Page, query: string) =>
     page
       .locator(Object.values(VIEWS).find((view) => view.query === query)?.drawn ?? 'main')
@@ -260,14 +240,13 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
 
   test('the winner’s weights can be taken away, and a curve with holes says so', async () => {
     const store = new Store();
-    const live = await servePage(built.folder, {
+    const live = await opened.serve({
       store,
       models: { zip: async ({ trial }) => new TextEncoder().encode(`weights of trial ${trial}`) },
     });
-    others.push(live);
     tell(store, { ...study, measurements: study.measurements.filter(({ trial, epoch }) => trial !== 3 || epoch < 9) });
     store.setModel(UID, 2, study.results[2]?.attemptUID ?? '');
-    const { page } = await openPage(browser, live.url, '?sweep=local/study');
+    const { page } = await openPage(opened.browser, live.url, '?sweep=local/study');
     const model = await taken(page, 'Download the model');
     assert.equal(model.bytes.toString(), 'weights of trial 2');
     assert.match(model.name, /\.zip$/);
@@ -320,7 +299,7 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     const store = new Store();
     const live = await serve(store);
     const grow = growStudy(store, study);
-    const { page, complaints } = await openPage(browser, live.url, '?sweep=local/study');
+    const { page, complaints } = await openPage(opened.browser, live.url, '?sweep=local/study');
     await page.getByText('No curve yet.').waitFor();
     assert.match((await page.locator('h1').textContent()) ?? '', /No verdict yet/);
     await page.evaluate(watchShifts);
@@ -355,7 +334,7 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
   test('it works under a path that a proxy gives it', async () => {
     const proxy = createServer((request, response) => {
       const path = (request.url ?? '').replace(/^\/tools\/cnn\//, '');
-      const forwarded = get(served.url + path, { headers: request.headers }, (answer) => {
+      const forwarded = get(opened.served.url + path, { headers: request.headers }, (answer) => {
         response.writeHead(answer.statusCode ?? 502, answer.headers);
         answer.pipe(response);
       });
@@ -364,7 +343,11 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     });
     await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
     const { port } = proxy.address() as AddressInfo;
-    const { page, complaints } = await openPage(browser, `http://localhost:${port}/`, 'tools/cnn/?sweep=local/study');
+    const { page, complaints } = await openPage(
+      opened.browser,
+      `http://localhost:${port}/`,
+      'tools/cnn/?sweep=local/study',
+    );
     await page.locator('.curve-chart canvas').waitFor();
     await page.locator('.connection.live').waitFor();
     await page.getByRole('link', { name: 'Heat map' }).click();
@@ -381,7 +364,7 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     const live = await serve(store);
     const grow = growStudy(store, study);
     grow.to(2);
-    const { page } = await openPage(browser, live.url, '?sweep=local/study');
+    const { page } = await openPage(opened.browser, live.url, '?sweep=local/study');
     await page.locator('.connection.live').waitFor();
     live.drop();
     await page.locator('.connection.reconnecting', { hasText: 'not live since' }).waitFor();
@@ -397,7 +380,7 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     const grow = growStudy(store, study);
     grow.to(15);
     for (const { trial, attemptUID } of study.results) store.setModel(UID, trial, attemptUID);
-    const { page } = await openPage(browser, live.url, '?sweep=local/study');
+    const { page } = await openPage(opened.browser, live.url, '?sweep=local/study');
     await page.locator('.connection.live').waitFor();
     live.drop();
     await page.locator('.connection.reconnecting').waitFor();
@@ -431,7 +414,7 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     const live = await serve(store);
     const grow = growStudy(store, study);
     grow.to(3);
-    const { page } = await openPage(browser, live.url, '?sweep=local/study');
+    const { page } = await openPage(opened.browser, live.url, '?sweep=local/study');
     await page.locator('.connection.live').waitFor();
     store.changeSweep(UID, { phase: 'Suspended' });
     grow.record(2);
@@ -459,7 +442,9 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     const endedAt = '2026-11-25T09:01:45Z';
     store.seeAttempt(UID, 4, { attempt: 1, endedAt, reason: 'DisruptionTarget: node-1 was drained' });
     attempt(2, 3);
-    const { page } = await openPage(browser, live.url, '?sweep=local/study&view=trial&trial=4', { timezoneId: 'UTC' });
+    const { page } = await openPage(opened.browser, live.url, '?sweep=local/study&view=trial&trial=4', {
+      timezoneId: 'UTC',
+    });
     await page.locator('.curve-chart canvas').waitFor();
     const rows = await page.getByRole('region', { name: 'Table of attempts' }).locator('tbody tr').allTextContents();
     assert.deepEqual(
@@ -484,7 +469,7 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     const store = new Store();
     const live = await serve(store);
     store.putSweep(makeInput({ sweep: study.sweep, phase: 'Running' }));
-    const { page } = await openPage(browser, live.url, '?sweep=local/study&view=timeline');
+    const { page } = await openPage(opened.browser, live.url, '?sweep=local/study&view=timeline');
     await page.getByText('No trial has begun yet').waitFor();
     await page.getByText('10 trials not running yet').waitFor();
     store.setTrial(UID, 7, { phase: 'Pending', attempt: 1, reason: 'Unschedulable: 0/3 nodes have a GPU' });
@@ -508,7 +493,7 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     const live = await serve();
     const input = { namespace: 'team-a', name: 'tries', uid: 'tries', source: 'cluster' } as const;
     tellAttempts(live.store, study, input);
-    const { page, complaints } = await openPage(browser, live.url, '?sweep=team-a/tries&view=timeline', {
+    const { page, complaints } = await openPage(opened.browser, live.url, '?sweep=team-a/tries&view=timeline', {
       prepare: (tab: Page) => tab.clock.setFixedTime(new Date(ATTEMPTS_FROM_MS + 1_200_000)),
     });
     const chart = page.locator('.chart svg');
@@ -535,6 +520,16 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
     await chart.locator('[aria-label=tip]', { hasText: 'Ended early: ' }).waitFor();
     assert.match((await chart.locator('[aria-label=tip]').textContent()) ?? '', /attempt 1.*node-\d, waited .*, ran /);
+    // A click keeps the tip where it is, another lets it go: the picture that is taken away has none.
+    const tip = chart.locator('[aria-label=tip] text');
+    const click = () => page.mouse.click(box.x + box.width / 2, box.y + box.height / 2);
+    await click();
+    const pinned = await taken(page, 'PNG');
+    assert.ok((await tip.count()) > 0);
+    await click();
+    const free = await taken(page, 'PNG');
+    assert.equal(await tip.count(), 0);
+    assert.ok(pinned.bytes.equals(free.bytes));
     assert.deepEqual(complaints, []);
     await page.close();
   });
@@ -543,7 +538,7 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     const live = await serve();
     tell(live.store, study, { source: 'cluster' });
     live.store.setModel(UID, 2, study.results[2]?.attemptUID ?? '');
-    const { page } = await openPage(browser, live.url, '?sweep=local/study');
+    const { page } = await openPage(opened.browser, live.url, '?sweep=local/study');
     await page.getByRole('link', { name: 'Download the model' }).waitFor();
     assert.doesNotMatch((await page.locator('.verdict').textContent()) ?? '', /on this machine/);
     await page.locator('.connection.live').waitFor();
@@ -560,7 +555,7 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     tell(store, study, { conditions: [DEGRADED] });
     store.setStale('nats', '2026-11-25T12:34:56Z');
     store.note('telemetry is off: the server is older than 2.12', UID);
-    const { page } = await openPage(browser, live.url, '?sweep=local/study');
+    const { page } = await openPage(opened.browser, live.url, '?sweep=local/study');
     const warnings = (await page.locator('.warnings').textContent()) ?? '';
     assert.match(warnings, /may be old: nothing new since 25 Nov 2026/);
     assert.match(warnings, /ImagePullFailed: no such image/);
@@ -570,7 +565,7 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
 
   test('a sweep that is not there says so and leads to the list; an empty list says the next step', async () => {
     const live = await serve();
-    const { page } = await openPage(browser, live.url, '?sweep=local/nothing');
+    const { page } = await openPage(opened.browser, live.url, '?sweep=local/nothing');
     await page.getByText('There is no sweep local/nothing').waitFor();
     await page.getByRole('link', { name: 'All sweeps' }).click();
     await page.getByText('kubectl apply -f sweep.yaml').waitFor();
@@ -581,14 +576,14 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     assert.equal(new Set(PAYLOADS).size, 60);
     const { page, complaints } = await open('?sweep=local/study', { prepare: poison });
     for (const { query, drawn: what } of Object.values(VIEWS)) {
-      await page.goto(served.url + query);
+      await page.goto(opened.served.url + query);
       await page.locator(what).first().waitFor();
       for (const summary of await page.locator('summary').all()) await summary.click();
     }
     await page.goto(
-      `${served.url}?sweep=local/study&view=trials&q=${encodeURIComponent('<img src=x onerror=pwned()>')}`,
+      `${opened.served.url}?sweep=local/study&view=trials&q=${encodeURIComponent('<img src=x onerror=pwned()>')}`,
     );
-    await page.goto(`${served.url}?sweep=${encodeURIComponent('<svg onload=pwned()>/x')}`);
+    await page.goto(`${opened.served.url}?sweep=${encodeURIComponent('<svg onload=pwned()>/x')}`);
     await page.locator('main').waitFor();
     assert.deepEqual(
       complaints.filter((text) => !text.includes('404 (Not Found)') && !text.includes('400 (Bad Request)')),
