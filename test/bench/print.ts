@@ -19,7 +19,10 @@ export async function measureAll(
   const figures: Figure[] = [];
   for (const [name, measure] of Object.entries(parts)) {
     note(`measuring: ${name}`);
-    figures.push(...(await measure()));
+    const found = await measure();
+    // At once: a long part may be ended, and what came before it stays.
+    for (const { name: figure, value, unit } of found) note(`  ${figure}: ${value ?? 'not measured'} ${unit}`);
+    figures.push(...found);
   }
   for (const line of layOut(columns, figures, Number.POSITIVE_INFINITY)) process.stdout.write(`${line}\n`);
   await mkdir(`${ROOT}bench`, { recursive: true });
