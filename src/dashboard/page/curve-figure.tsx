@@ -145,7 +145,7 @@ function ZoomButtons({ chart }: { readonly chart: CurvesChart }) {
       <button type="button" disabled={!chart.isZoomed} onClick={() => go(WHOLE)}>
         Show all
       </button>
-      <span class="hint inline">or drag over the chart; a double click shows all</span>
+      <span class="hint inline">or drag over the chart</span>
     </span>
   );
 }
