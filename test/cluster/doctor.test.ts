@@ -141,7 +141,8 @@ describe('doctor', { ...options, timeout: 600_000 }, () => {
       ...(program === 'controller' ? [result, NO_STREAMS, NO_DASHBOARD] : [NO_URL, NO_STREAMS, result]),
     ];
 
-    describe(`of the ${program}`, () => {
+    // Each waits for its time to be over.
+    describe(`of the ${program}`, { concurrency: 4 }, () => {
       const rows: Record<string, { status: number; body: string; want: (url: string) => string }> = {
         'that is ready': {
           status: 200,
@@ -175,7 +176,7 @@ describe('doctor', { ...options, timeout: 600_000 }, () => {
     });
   }
 
-  describe('of the streams', () => {
+  describe('of the streams', { concurrency: 4 }, () => {
     const room = (...streams: string[]) =>
       streams.map((stream) => `\ncnn_sweep_nats_stream_max_bytes{stream="${stream}"} 4294967296`).join('');
     const rows: Record<string, { metrics: string; want: string }> = {

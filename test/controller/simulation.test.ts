@@ -11,10 +11,11 @@ const GROUPS = 20;
 describe('K1–K19, K26–K31, J3–J5, J10, J11: whatever fails and whoever interferes, nothing is lost and nothing runs twice', () => {
   for (let group = 0; group < GROUPS; group++) {
     const [from, to] = [(group * SEEDS) / GROUPS, ((group + 1) * SEEDS) / GROUPS];
-    test(`seeds ${from} to ${to - 1}, each twice with the same trace`, async () => {
+    test(`seeds ${from} to ${to - 1}, every fourth twice with the same trace`, async () => {
       const failed: string[] = [];
       for (let seed = from; seed < to; seed++) {
-        const { violations } = await runSeed(seed);
+        // `make campaign` runs each twice.
+        const { violations } = await (seed % 4 === 0 ? runSeed(seed) : simulate(scenarioOf(seed)));
         if (violations.length > 0)
           failed.push(`${violations[0]}\n  replay: node test/controller/simulation/main.ts --seed ${seed}`);
       }
