@@ -46,7 +46,7 @@ interface End {
 
 describe('a controller that dies again and again, on a real API server', {
   ...options,
-  timeout: 600_000,
+  timeout: 900_000,
   concurrency: 3,
 }, () => {
   let cluster: Cluster;
