@@ -62,7 +62,7 @@ export async function compareAll(cluster: Cluster, seeds: readonly number[]): Pr
     for (const at of [1, 2, 3]) await createNamespace(wire, `elsewhere-${at}`);
     await forget(cluster);
     const still = await compare(agreed, async ({ server, model, real }) => {
-      server.store.skip(1); // elsewhere something was written meanwhile
+      server.store.skip(1); // as in the cluster, elsewhere
       server.store.compact();
       await model.afterForgetting();
       await real.afterForgetting();
