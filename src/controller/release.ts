@@ -1,5 +1,3 @@
-import { isJobOver } from './attempt-end.ts';
-import { isOurs } from './job.ts';
 import type { ReleasedJob } from './snapshot.ts';
 import { all } from './steps.ts';
 import type { Turn } from './turn.ts';
@@ -16,17 +14,9 @@ export async function releaseJobs(turn: Turn): Promise<number | undefined> {
   return due.length > MAX_DELETES ? 0 : undefined;
 }
 
-async function release(
-  { cluster, sweep, memory }: Turn,
-  { trial: index, job, live: wasLive }: ReleasedJob,
-): Promise<void> {
-  const { namespace, name, uid } = job.metadata;
-  const trial = sweep.trials[index];
-  // As it stands now: the cache may be older than a person's edit.
-  const live = await cluster.getJob({ namespace, name });
-  if (live && (live.metadata.uid !== uid || !trial || !isOurs(live, sweep.uid, trial))) return;
-  // Over by now: it waits for its delay like any other.
-  if (live && wasLive && isJobOver(live)) return;
-  const answer = live ? await cluster.deleteJob({ namespace, name, uid }) : 'gone';
+async function release({ cluster, memory }: Turn, { job }: ReleasedJob): Promise<void> {
+  const { namespace, name, uid, resourceVersion } = job.metadata;
+  // As it was read or not at all: the cache may be older than a person's edit, or than the end of a Job that waits for its delay.
+  const answer = await cluster.deleteJob({ namespace, name, uid, resourceVersion });
   if (answer !== 'conflict') memory.deletedJobs.add(uid);
 }

@@ -51,7 +51,13 @@ export type Written<T> =
   | { readonly kind: 'conflict'; readonly error: ApiError }
   | { readonly kind: 'gone' };
 
-/** `conflict`: the name now belongs to another UID; look again. */
+/** An object that was seen. With the version: as it was then, and no other. */
+export interface Known extends Ref {
+  readonly uid: string;
+  readonly resourceVersion?: string | undefined;
+}
+
+/** `conflict`: the name now belongs to another UID, or the object to another version; look again. */
 export type Deleted = 'deleted' | 'gone' | 'conflict';
 
 /** The few calls we make on the Kubernetes API. All may be repeated, and are. Everything that is not named as an answer
@@ -82,12 +88,12 @@ export interface Cluster {
     options?: CallOptions,
   ): Promise<Written<T>>;
   /** Deletes the object of this UID in the background: what it owns follows. */
-  delete(kind: Kind<KubernetesObject>, ref: Ref & { readonly uid: string }, options?: CallOptions): Promise<Deleted>;
+  delete(kind: Kind<KubernetesObject>, known: Known, options?: CallOptions): Promise<Deleted>;
 
   getSweep(ref: Ref, options?: CallOptions): Promise<SweepObject | undefined>;
   createJob(job: NewObject, options?: CallOptions): Promise<Created<Job>>;
   getJob(ref: Ref, options?: CallOptions): Promise<Job | undefined>;
-  deleteJob(job: Ref & { readonly uid: string }, options?: CallOptions): Promise<Deleted>;
+  deleteJob(job: Known, options?: CallOptions): Promise<Deleted>;
   createSlice(slice: NewObject, options?: CallOptions): Promise<Created<SliceObject>>;
   /** Appends to the slice as it was read: nothing else has been written to it since, or it is a conflict.
    * @throws ApiError 422 if a trial has a record in it already
@@ -173,10 +179,11 @@ export function openCluster(wire: Wire, options: RequesterOptions = {}): Cluster
 
   async function remove(
     kind: Kind<KubernetesObject>,
-    { uid, ...ref }: Ref & { readonly uid: string },
+    { uid, resourceVersion, ...ref }: Known,
     options: CallOptions = {},
   ): Promise<Deleted> {
-    const body = { kind: 'DeleteOptions', apiVersion: 'v1', preconditions: { uid }, propagationPolicy: 'Background' };
+    const preconditions = { uid, resourceVersion };
+    const body = { kind: 'DeleteOptions', apiVersion: 'v1', preconditions, propagationPolicy: 'Background' };
     const { kind: how } = await write({ method: 'DELETE', path: pathOf(kind, ref), body, ...options });
     return how === 'written' ? 'deleted' : how;
   }

@@ -1,39 +1,31 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import { availableParallelism } from 'node:os';
+import { after, describe, test } from 'node:test';
 import { BUGS } from './simulation/bugs.ts';
-import { scenarioOf } from './simulation/scenario.ts';
-import { runSeed } from './simulation/seeds.ts';
-import { simulate } from './simulation/simulate.ts';
+import { type Answer, Threads } from './simulation/threads.ts';
 
 const SEEDS = 2_000;
-const GROUPS = 20;
+const GROUP = 100;
+
+const threads = new Threads();
+after(() => threads.close());
 
 describe('K1–K19, K26–K31, J3–J5, J10, J11: whatever fails and whoever interferes, nothing is lost and nothing runs twice', () => {
-  for (let group = 0; group < GROUPS; group++) {
-    const [from, to] = [(group * SEEDS) / GROUPS, ((group + 1) * SEEDS) / GROUPS];
-    test(`seeds ${from} to ${to - 1}, every fourth twice with the same trace`, async () => {
+  for (let from = 0; from < SEEDS; from += GROUP) {
+    test(`seeds ${from} to ${from + GROUP - 1}, each twice with the same trace`, async () => {
       const failed: string[] = [];
-      for (let seed = from; seed < to; seed++) {
-        // `make campaign` runs each twice.
-        const { violations } = await (seed % 4 === 0 ? runSeed(seed) : simulate(scenarioOf(seed)));
-        if (violations.length > 0)
-          failed.push(`${violations[0]}\n  replay: node test/controller/simulation/main.ts --seed ${seed}`);
-      }
+      await threads.runSeeds(from, GROUP, (told) => failed.push(told));
       assert.deepEqual(failed, []);
     });
   }
 });
 
-describe('mistakes that others have made are noticed', () => {
-  for (const [bug, mutation] of Object.entries(BUGS)) {
+describe('mistakes that others have made are noticed', { concurrency: availableParallelism() }, () => {
+  for (const bug of Object.keys(BUGS)) {
     test(bug, async () => {
-      const found: string[] = [];
-      for (let seed = 0; seed < 400 && found.length === 0; seed++) {
-        const made = typeof mutation === 'function' ? mutation() : mutation;
-        const { violations } = await simulate(scenarioOf(seed), { mutation: made });
-        found.push(...violations.slice(0, 1));
-      }
-      assert.notEqual(found.length, 0, 'no seed notices it');
+      let answer: Answer | undefined;
+      for (let seed = 0; seed < 400 && !answer?.violations.length; seed++) answer = await threads.run({ seed, bug });
+      assert.notEqual(answer?.violations.length, 0, 'no seed notices it');
     });
   }
 });

@@ -298,10 +298,11 @@ function steps(body: readonly Json[]): PatchStep[] {
 
 /** Who does not say what becomes of the Pods of a Job leaves them: so it was in its first days, and so it stays. */
 function deleteOptions(plural: string, body: JsonObject | undefined): DeleteOptions {
-  const uid = isObject(body?.preconditions) ? body.preconditions.uid : undefined;
+  const { uid, resourceVersion } = isObject(body?.preconditions) ? body.preconditions : {};
   return {
     usual: plural === 'jobs' ? 'Orphan' : 'Background',
     ...(typeof uid === 'string' ? { uid } : {}),
+    ...(typeof resourceVersion === 'string' ? { resourceVersion } : {}),
     ...(body?.propagationPolicy ? { propagation: body.propagationPolicy as Propagation } : {}),
   };
 }

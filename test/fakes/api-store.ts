@@ -46,6 +46,7 @@ export type Propagation = 'Background' | 'Foreground' | 'Orphan';
 
 export interface DeleteOptions {
   readonly uid?: string;
+  readonly resourceVersion?: string;
   readonly propagation?: Propagation;
   readonly usual?: Propagation;
 }
@@ -217,14 +218,17 @@ export class ApiStore {
   }
 
   /** @param propagation absent: what an earlier delete asked for, else `usual` */
-  delete(where: Where, { uid, propagation, usual = 'Background' }: DeleteOptions = {}): Stored {
+  delete(where: Where, { propagation, usual = 'Background', ...asked }: DeleteOptions = {}): Stored {
     const stored = this.get(where);
-    if (uid !== undefined && uid !== stored.metadata.uid) {
-      throw new Refusal(409, 'Conflict', `${where.plural} "${where.name}": the UID in the precondition is another`);
+    for (const what of ['uid', 'resourceVersion'] as const) {
+      if (asked[what] === undefined || asked[what] === stored.metadata[what]) continue;
+      throw new Refusal(409, 'Conflict', `${where.plural} "${where.name}": the ${what} in the precondition is another`);
     }
     const before = stored.metadata.finalizers ?? [];
-    const asked = (Object.keys(WAITS) as Propagation[]).find((one) => WAITS[one].some((name) => before.includes(name)));
-    const waits = IS_IGNORED.has(where.plural) ? [] : WAITS[propagation ?? asked ?? usual];
+    const earlier = (Object.keys(WAITS) as Propagation[]).find((one) =>
+      WAITS[one].some((name) => before.includes(name)),
+    );
+    const waits = IS_IGNORED.has(where.plural) ? [] : WAITS[propagation ?? earlier ?? usual];
     const finalizers = [...before.filter((name) => !OF_GARBAGE.includes(name)), ...waits];
     if (finalizers.length === 0) return this.#drop(where.plural, stored);
     const { deletionTimestamp = this.#now(), generation } = stored.metadata;

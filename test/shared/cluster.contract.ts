@@ -57,12 +57,23 @@ export function clusterKeepsItsPromises({ name: who, wire }: Subject): void {
       assert.equal(await cluster.deleteJob(metadata), 'gone');
     },
 
+    'an object is deleted as it was read; that of the UID, whatever became of it': async (cluster) => {
+      const { metadata } = await made(cluster, JOBS, makeJob());
+      const patch = { metadata: { labels: { team: 'red' } } };
+      assert.equal((await cluster.mergePatch(JOBS, metadata, patch)).kind, 'written');
+      assert.equal(await cluster.deleteJob(metadata), 'conflict');
+      assert.ok(await cluster.getJob(metadata));
+      const { resourceVersion: _, ...whatever } = metadata;
+      assert.equal(await cluster.deleteJob(whatever), 'deleted');
+    },
+
     'an object with a finalizer stays until that is removed': async (cluster) => {
       const { metadata } = await made(cluster, JOBS, makeJob(makeName(), {}, ['example.com/mine']));
       assert.equal(await cluster.deleteJob(metadata), 'deleted');
       const dying = await cluster.getJob(metadata);
       assert.ok(dying?.metadata.deletionTimestamp);
-      assert.equal(await cluster.deleteJob(metadata), 'deleted');
+      assert.equal(await cluster.deleteJob(metadata), 'conflict');
+      assert.equal(await cluster.deleteJob(dying.metadata), 'deleted');
       assert.equal((await cluster.create(JOBS, makeJob(metadata.name))).kind, 'exists');
       const { kind } = await cluster.mergePatch(JOBS, metadata, { metadata: { finalizers: null } });
       assert.equal(kind, 'written');

@@ -42,7 +42,12 @@ export type Step =
   | (Target & { readonly do: 'merge'; readonly version: Seen; readonly patch: JsonObject })
   | (Target & { readonly do: 'append'; readonly version: Seen; readonly records: readonly Json[] })
   | (Target & { readonly do: 'apply'; readonly version: Seen; readonly status: JsonObject })
-  | (Target & { readonly do: 'delete'; readonly uid: Seen | 'other'; readonly policy: string | undefined })
+  | (Target & {
+      readonly do: 'delete';
+      readonly uid: Seen | 'other';
+      readonly version: Seen;
+      readonly policy: string | undefined;
+    })
   /** From the version of the last list of that kind; read at the end of the script. */
   | { readonly do: 'watch'; readonly kind: KindName; readonly selector: string | undefined };
 
@@ -165,7 +170,8 @@ class Writer {
   #delete(): Step {
     const dice = this.#dice;
     const uid = dice.pick(['none', 'last', 'last', 'first', 'other'] as const);
-    return { do: 'delete', ...this.#target(), uid, policy: dice.pick(POLICIES) };
+    const version = dice.pick<Seen>(['none', 'none', 'last', 'last', 'first']);
+    return { do: 'delete', ...this.#target(), uid, version, policy: dice.pick(POLICIES) };
   }
 
   #list(): Step {

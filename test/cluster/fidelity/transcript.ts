@@ -154,7 +154,7 @@ export class Transcriber {
         return this.#say(kind, await this.#ask('PATCH', `${status}${query}`, body, APPLY));
       }
       case 'delete': {
-        const preconditions = this.#uid(step, step.uid);
+        const preconditions = { ...this.#uid(step, step.uid), ...this.#version(step, step.version) };
         const body = { kind: 'DeleteOptions', apiVersion: 'v1', preconditions, propagationPolicy: step.policy };
         const { status, body: said } = await this.#ask('DELETE', path, body);
         // One answers with the object, another with a Status: who deletes reads neither.

@@ -123,6 +123,9 @@ export const BUGS: Readonly<Record<string, Mutation | (() => Mutation)>> = {
       return Object.assign(Object.create(caches), { read });
     },
   },
+  'no version with a delete: a Job goes that a person took away from its Sweep': withCalls((real) => ({
+    deleteJob: ({ namespace, name, uid }, options) => real.deleteJob({ namespace, name, uid }, options),
+  })),
   'TTL: Jobs are deleted as soon as their trial is recorded': { deleteDelayMs: 0 },
   'release before record: a Job is deleted in the turn that records it': withCalls((real) => ({
     createSlice: async (slice, options) => {

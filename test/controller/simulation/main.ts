@@ -1,6 +1,7 @@
 // A campaign: node test/controller/simulation/main.ts --seeds 100000 [--from 0]; one seed with its whole trace: --seed 4711
 import { parseArgs } from 'node:util';
 import { runSeed } from './seeds.ts';
+import { Threads } from './threads.ts';
 
 const { values } = parseArgs({
   options: {
@@ -18,18 +19,16 @@ if (values.seed !== undefined) {
 } else {
   const [from, count] = [Number(values.from), Number(values.seeds)];
   const begun = performance.now();
+  const threads = new Threads();
   let failed = 0;
-  let slowest = 0;
-  for (let seed = from; seed < from + count; seed++) {
-    const { violations, convergedMs } = await runSeed(seed);
-    slowest = Math.max(slowest, convergedMs);
-    if (violations.length === 0) continue;
+  const slowestMs = await threads.runSeeds(from, count, (told) => {
     failed++;
-    console.log(`seed ${seed}: ${violations[0]}\n  replay: node test/controller/simulation/main.ts --seed ${seed}`);
-  }
-  const seconds = (performance.now() - begun) / 1000;
+    console.log(told);
+  });
+  await threads.close();
+  const seconds = ((performance.now() - begun) / 1000).toFixed(1);
   console.log(
-    `${count} seeds, ${failed} failed, ${seconds.toFixed(1)} s; slowest to converge: ${(slowest / 1000).toFixed(0)} s`,
+    `${count} seeds, ${failed} failed, ${seconds} s; slowest to converge: ${(slowestMs / 1000).toFixed(0)} s`,
   );
   process.exitCode = failed > 0 ? 1 : 0;
 }
