@@ -230,7 +230,13 @@ export class ApiStore {
     );
     const waits = IS_IGNORED.has(where.plural) ? [] : WAITS[propagation ?? earlier ?? usual];
     const finalizers = [...before.filter((name) => !OF_GARBAGE.includes(name)), ...waits];
-    if (finalizers.length === 0) return this.#drop(where.plural, stored);
+    if (finalizers.length === 0) {
+      // The real one compares the version with that of an update which did not take place: whoever names one, cannot delete this.
+      if (asked.resourceVersion !== undefined && before.length > 0) {
+        throw new Refusal(409, 'Conflict', `${where.plural} "${where.name}": its last finalizer goes with it`);
+      }
+      return this.#drop(where.plural, stored);
+    }
     const { deletionTimestamp = this.#now(), generation } = stored.metadata;
     const wanted = { ...stored, metadata: { ...stored.metadata, finalizers, deletionTimestamp } };
     // Its being deleted is a change of what is asked for.
