@@ -13,12 +13,21 @@ export const AXES = [
 ] as const;
 export type Axis = (typeof AXES)[number];
 
-type Axes = { readonly [K in Axis]: readonly Hyperparameters[K][] };
+/** A value of an axis, and how JSON writes it: once for all points that share it. */
+type Valued<T> = { readonly value: T; readonly text: string };
+type Axes = { readonly [K in Axis]: readonly Valued<Hyperparameters[K]>[] };
 
 /** Where a point of the union stands: its index among the trials, and the grid that named it first. */
 export interface Point {
   readonly hyperparameters: Hyperparameters;
   readonly grid: number;
+}
+
+interface NamedPoint extends Point {
+  /** As `canonical`. */
+  readonly text: string;
+  /** The grid that named it before. */
+  readonly earlier: number | undefined;
 }
 
 /** A grid whose points, or some of them, an earlier grid (or the same one) had already named. */
@@ -46,26 +55,49 @@ export function expandGrid(sweep: Sweep): Hyperparameters[] {
 
 /** As expandGrid, with the grid that each point came from and what was merged. */
 export function expandPoints(sweep: Sweep): { points: Point[]; merges: Merge[] } {
-  const first = new Map<string, number>();
   const points: Point[] = [];
-  const merges: Merge[] = [];
-  for (const [index, grid] of sweep.spec.grid.entries()) {
-    const into = new Set<number>();
-    let merged = 0;
-    for (const hyperparameters of product(axesOf(grid, sweep.spec.training))) {
-      const key = canonical(hyperparameters);
-      const earlier = first.get(key);
-      if (earlier === undefined) {
-        first.set(key, index);
-        points.push({ hyperparameters, grid: index });
-      } else {
-        into.add(earlier);
-        merged++;
-      }
+  const merged = new Map<number, { points: number; into: Set<number> }>();
+  for (const { hyperparameters, grid, earlier } of eachPoint(sweep)) {
+    if (earlier === undefined) {
+      points.push({ hyperparameters, grid });
+      continue;
     }
-    if (merged > 0) merges.push({ grid: index, points: countPoints(grid), merged, into: [...into] });
+    const known = merged.get(grid) ?? { points: 0, into: new Set() };
+    merged.set(grid, { points: known.points + 1, into: known.into.add(earlier) });
   }
+  const merges = [...merged].map(([grid, { points: count, into }]) => {
+    const all = countPoints(sweep.spec.grid[grid] as Grid);
+    return { grid, points: all, merged: count, into: [...into] };
+  });
   return { points, merges };
+}
+
+/** Every point of every grid, in the order of the trials; those that were named before say where: `earlier`. One after the other,
+ * because there may be 100,000.
+ */
+export function* eachPoint(sweep: Sweep): Generator<NamedPoint> {
+  // Most sweeps name no point twice, and then nobody needs a table of all.
+  const first = mayRepeat(sweep) ? new Map<string, number>() : undefined;
+  for (const [grid, axes] of sweep.spec.grid.entries()) {
+    for (const point of product(axesOf(axes, sweep.spec.training))) {
+      const earlier = first?.get(point.text);
+      if (earlier === undefined) first?.set(point.text, grid);
+      yield { ...point, grid, earlier };
+    }
+  }
+}
+
+/** Whether two points can be equal: an axis has a value twice, or two grids have a value in common on every axis. */
+export function mayRepeat({ spec }: Sweep): boolean {
+  const grids = spec.grid.map((grid) =>
+    AXES.map((axis) => (grid[axis] ?? [Reflect.get(spec.training, axis)]).map((value) => JSON.stringify(value))),
+  );
+  if (grids.some((axes) => axes.some((values) => new Set(values).size < values.length))) return true;
+  return grids.some((axes, index) =>
+    grids
+      .slice(0, index)
+      .some((earlier) => axes.every((values, axis) => values.some((value) => earlier[axis]?.includes(value)))),
+  );
 }
 
 /** One text for equal points, whoever wrote them: keys in the order of AXES, numbers as JSON writes them. */
@@ -75,18 +107,22 @@ export function canonical(hyperparameters: Hyperparameters): string {
 
 function axesOf(grid: Grid, training: Training): Axes {
   return {
-    widths: grid.widths,
-    activation: grid.activation,
-    pooling: grid.pooling,
-    depth: grid.depth,
-    batchSize: grid.batchSize ?? [training.batchSize],
-    learningRate: grid.learningRate ?? [training.learningRate],
-    momentum: grid.momentum ?? [training.momentum],
-    seed: grid.seed ?? [training.seed],
+    widths: withTexts(grid.widths),
+    activation: withTexts(grid.activation),
+    pooling: withTexts(grid.pooling),
+    depth: withTexts(grid.depth),
+    batchSize: withTexts(grid.batchSize ?? [training.batchSize]),
+    learningRate: withTexts(grid.learningRate ?? [training.learningRate]),
+    momentum: withTexts(grid.momentum ?? [training.momentum]),
+    seed: withTexts(grid.seed ?? [training.seed]),
   };
 }
 
-function* product(axes: Axes): Generator<Hyperparameters> {
+function withTexts<T>(values: readonly T[]): Valued<T>[] {
+  return values.map((value) => ({ value, text: JSON.stringify(value) }));
+}
+
+function* product(axes: Axes): Generator<Pick<NamedPoint, 'hyperparameters' | 'text'>> {
   for (const widths of axes.widths)
     for (const activation of axes.activation)
       for (const pooling of axes.pooling)
@@ -95,5 +131,17 @@ function* product(axes: Axes): Generator<Hyperparameters> {
             for (const learningRate of axes.learningRate)
               for (const momentum of axes.momentum)
                 for (const seed of axes.seed)
-                  yield { widths, activation, pooling, depth, batchSize, learningRate, momentum, seed };
+                  yield {
+                    hyperparameters: {
+                      widths: widths.value,
+                      activation: activation.value,
+                      pooling: pooling.value,
+                      depth: depth.value,
+                      batchSize: batchSize.value,
+                      learningRate: learningRate.value,
+                      momentum: momentum.value,
+                      seed: seed.value,
+                    },
+                    text: `[${widths.text},${activation.text},${pooling.text},${depth.text},${batchSize.text},${learningRate.text},${momentum.text},${seed.text}]`,
+                  };
 }

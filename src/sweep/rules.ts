@@ -1,6 +1,6 @@
 import { DATASETS } from './dataset.ts';
 import type { Violation } from './errors.ts';
-import { AXES, countPoints, expandPoints, type Merge } from './grid.ts';
+import { countPoints, expandPoints, type Merge, mayRepeat } from './grid.ts';
 import { describeNetwork, describeVanishing, vanishes } from './network.ts';
 import { formatPath, show, withCommas } from './path.ts';
 import { resourceViolations } from './resources.ts';
@@ -108,7 +108,7 @@ function badNodeLabels(sweep: Sweep): Violation[] {
 
 /** What is accepted and yet worth a word: points given twice, trials that can never all be wanted at once. */
 export function notesOf(sweep: Sweep): Violation[] {
-  // Expanding 100,000 points takes a second, and the controller parses in every turn.
+  // Expanding 100,000 points takes part of a second, and the controller parses in every turn.
   const { merges, trials } = mayRepeat(sweep)
     ? mergedPoints(sweep)
     : { merges: [], trials: Number(countTrials(sweep)) };
@@ -129,19 +129,6 @@ export function notesOf(sweep: Sweep): Violation[] {
 function mergedPoints(sweep: Sweep): { merges: Merge[]; trials: number } {
   const { points, merges } = expandPoints(sweep);
   return { merges, trials: points.length };
-}
-
-/** Whether two points can be equal: an axis has a value twice, or two grids have a value in common on every axis. */
-function mayRepeat({ spec }: Sweep): boolean {
-  const grids = spec.grid.map((grid) =>
-    AXES.map((axis) => (grid[axis] ?? [Reflect.get(spec.training, axis)]).map((value) => JSON.stringify(value))),
-  );
-  if (grids.some((axes) => axes.some((values) => new Set(values).size < values.length))) return true;
-  return grids.some((axes, index) =>
-    grids
-      .slice(0, index)
-      .some((earlier) => axes.every((values, axis) => values.some((value) => earlier[axis]?.includes(value)))),
-  );
 }
 
 function counted(count: number, noun: string): string {

@@ -1,6 +1,6 @@
 import { DATASETS } from './dataset.ts';
-import { canonical, expandGrid } from './grid.ts';
-import { describeNetwork, type InputShape, networkName, vanishes } from './network.ts';
+import { canonical, eachPoint } from './grid.ts';
+import { describeNetwork, type InputShape, type Network, networkName, vanishes } from './network.ts';
 import type { Hyperparameters, Sweep } from './schema.ts';
 
 /** One point of the grid, identified by its index in the expanded order. */
@@ -18,29 +18,57 @@ export interface Trial {
  * @throws RangeError for a point whose map vanishes: parseSweep refuses those
  */
 export function expandTrials(sweep: Sweep): Trial[] {
-  const input: InputShape = DATASETS[sweep.spec.training.dataset];
-  return expandGrid(sweep).map((hyperparameters, trial) => {
-    const network = describeNetwork(hyperparameters, input);
-    if (vanishes(network)) throw new RangeError(`trial ${trial}: its feature map vanishes; parse the sweep first`);
-    return {
-      trial,
-      name: networkName(hyperparameters),
-      hyperparameters,
-      hyperparametersHash: hashHyperparameters(hyperparameters),
-      parameterCount: network.parameterCount,
-      multiplyAdds: network.multiplyAdds,
-    };
-  });
+  const describe = networkDescriber(DATASETS[sweep.spec.training.dataset]);
+  const trials: Trial[] = [];
+  for (const { hyperparameters, text, earlier } of eachPoint(sweep)) {
+    if (earlier !== undefined) continue;
+    const trial = trials.length;
+    const network = describe(hyperparameters);
+    if (!network) throw new RangeError(`trial ${trial}: its feature map vanishes; parse the sweep first`);
+    const { name, parameterCount, multiplyAdds } = network;
+    const hyperparametersHash = hashText(text);
+    trials.push({ trial, name, hyperparameters, hyperparametersHash, parameterCount, multiplyAdds });
+  }
+  return trials;
+}
+
+/** Describes points one after the other. The last axes vary fastest, and change nothing about the network: it is that of the point before. */
+function networkDescriber(input: InputShape) {
+  let last: Hyperparameters | undefined;
+  let described: Pick<Trial, 'name' | 'parameterCount' | 'multiplyAdds'> | undefined;
+  return (point: Hyperparameters) => {
+    const { widths, activation, pooling, depth } = point;
+    const isSame =
+      last?.widths === widths && last.activation === activation && last.pooling === pooling && last.depth === depth;
+    last = point;
+    if (!isSame) {
+      const network = describeNetwork(point, input);
+      described = vanishes(network) ? undefined : { name: networkName(point), ...countsOf(network) };
+    }
+    return described;
+  };
+}
+
+function countsOf({ parameterCount, multiplyAdds }: Network): Pick<Trial, 'parameterCount' | 'multiplyAdds'> {
+  return { parameterCount, multiplyAdds };
 }
 
 /** 16 hex digits over the canonical hyperparameters: tells a trial's Job or record from a foreign one of the same name.
  * FNV-1a, 64 bits, over UTF-16 code units; written here because it must stay the same through every upgrade.
  */
 export function hashHyperparameters(hyperparameters: Hyperparameters): string {
-  let hash = 0xcbf29ce484222325n;
-  for (const character of canonical(hyperparameters)) {
-    hash ^= BigInt(character.charCodeAt(0));
-    hash = BigInt.asUintN(64, hash * 0x100000001b3n);
+  return hashText(canonical(hyperparameters));
+}
+
+function hashText(text: string): string {
+  // In two halves: with BigInt it is the larger part of expanding a grid. The prime is 2^40 + 0x1b3.
+  let high = 0xcbf29ce4;
+  let low = 0x84222325;
+  for (let at = 0; at < text.length; at++) {
+    low = (low ^ text.charCodeAt(at)) >>> 0;
+    const product = low * 0x1b3;
+    high = (high * 0x1b3 + Math.floor(product / 2 ** 32) + ((low << 8) >>> 0)) >>> 0;
+    low = product >>> 0;
   }
-  return hash.toString(16).padStart(16, '0');
+  return high.toString(16).padStart(8, '0') + low.toString(16).padStart(8, '0');
 }
