@@ -12,6 +12,7 @@ import { type Elector, leaseIn, startElector } from './lease.ts';
 import type { ControllerMetrics } from './metrics.ts';
 import { Reconciler } from './reconcile.ts';
 import type { Recorded } from './retention.ts';
+import { readStatus } from './status.ts';
 import { type QueueFigures, startQueue, type WorkQueue } from './workqueue.ts';
 
 /** How to run for the lease. */
@@ -65,6 +66,8 @@ const READ_AGAIN_MS = 5_000;
  * controller's work.
  */
 const REST_MS = 100;
+/** Sweeps that ended come after those that wait for something: to read 10,000 records takes part of a second. */
+const ENDED_MS = 1_000;
 const IDLE: QueueFigures = { depth: 0, activeWorkers: 0, unfinishedWorkSeconds: 0, longestRunningSeconds: 0 };
 
 /** Puts the parts together: first the right to read, then the lease, then the caches, then turns.
@@ -201,6 +204,10 @@ class RunningController implements Controller {
       ...(random && { random }),
     });
     this.#queue = queue;
-    for (const { metadata } of caches.sweeps.values()) queue.add(metadata.uid);
+    for (const { metadata, status } of caches.sweeps.values()) {
+      const phase = readStatus(status)?.phase;
+      if (phase === 'Complete' || phase === 'Failed') queue.addAfter(metadata.uid, ENDED_MS);
+      else queue.add(metadata.uid);
+    }
   }
 }
