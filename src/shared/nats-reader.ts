@@ -37,8 +37,8 @@ export interface ReadOptions {
   readonly timers?: Timers;
 }
 
-/** Asked for at once; the next are asked for when half of them are read, so that a slow reader is not flooded. */
-const BATCH = 500;
+/** Asked for at once; the next are asked for when the reader takes what has come, so that a slow one is not flooded. */
+const BATCH = 2000;
 const BATCH_BYTES = 2 * 1024 * 1024;
 const EXPIRES_MS = 30_000;
 const HEARTBEAT_MS = 5_000;
@@ -60,9 +60,12 @@ export async function* readStream(nats: Nats, options: ReadOptions): AsyncGenera
       failures = 0;
       onTrouble?.(undefined);
       yield { kind: 'opened', ...start, pending, isAnother };
-      for await (const message of new Pull(nats, connection, options.stream, consumer, signal, timers)) {
-        known = { ...start, position: message.position };
-        yield message;
+      for await (const messages of new Pull(nats, connection, options.stream, consumer, signal, timers)) {
+        for (const message of messages) {
+          if (signal.aborted) return;
+          yield message;
+        }
+        known = { ...start, position: messages.at(-1)?.position ?? start.position };
       }
     } catch (error) {
       if (!(error instanceof BusError)) throw error;
@@ -124,16 +127,16 @@ function nanoseconds(ms: number): number {
 
 type Read = Extract<StreamEntry, { kind: 'message' }>;
 
-/** The messages of one consumer, until it or the connection is gone, or one message is missing. */
-class Pull implements AsyncIterable<Read> {
+/** The messages of one consumer, those at once that have come, until it or the connection is gone, or one message is missing. */
+class Pull implements AsyncIterable<readonly Read[]> {
   readonly #nats: Nats;
   readonly #connection: NatsConnection;
   readonly #next: string;
   readonly #deleted: string;
   readonly #signal: AbortSignal;
   readonly #timers: Timers;
+  /** Come, not yet read. */
   #queue: Read[] = [];
-  #at = 0;
   /** Asked for, not yet come. */
   #outstanding = 0;
   /** Of the last message, as the consumer counts. */
@@ -159,7 +162,7 @@ class Pull implements AsyncIterable<Read> {
     this.#heardMs = timers.now();
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<Read, void, void> {
+  async *[Symbol.asyncIterator](): AsyncGenerator<readonly Read[], void, void> {
     const inbox = this.#nats.inbox();
     const subscription = this.#subscribe(inbox);
     const end = () => this.#break();
@@ -169,19 +172,13 @@ class Pull implements AsyncIterable<Read> {
     const stopWatching = this.#watch();
     try {
       while (!this.#signal.aborted) {
-        const message = this.#queue[this.#at];
-        if (message) {
-          this.#at++;
-          if (this.#at >= BATCH) this.#forget();
-          yield message;
-        } else if (this.#isBroken) {
-          return;
-        } else {
-          this.#forget();
-          this.#ask(inbox);
-          await this.#news();
-        }
-        if (this.#queue.length - this.#at + this.#outstanding <= BATCH / 2) this.#ask(inbox);
+        const come = this.#queue;
+        this.#queue = [];
+        if (come.length === 0 && this.#isBroken) return;
+        // The next are on their way while these are read.
+        this.#ask(inbox);
+        if (come.length > 0) yield come;
+        else await this.#news();
       }
     } finally {
       stopWatching();
@@ -213,8 +210,9 @@ class Pull implements AsyncIterable<Read> {
 
   #take(message: Msg): void {
     this.#heardMs = this.#timers.now();
-    const code = message.headers?.code ?? 0;
-    if (code >= 100 && message.reply?.startsWith('$JS.ACK') !== true) {
+    // Headers are decoded when they are asked for: of a million messages nobody does.
+    const code = message.reply?.startsWith('$JS.ACK') ? 0 : (message.headers?.code ?? 0);
+    if (code >= 100) {
       this.#note(message, code);
       return;
     }
@@ -255,19 +253,13 @@ class Pull implements AsyncIterable<Read> {
     return () => cancel();
   }
 
-  /** What was read. */
-  #forget(): void {
-    this.#queue = this.#queue.slice(this.#at);
-    this.#at = 0;
-  }
-
   #break(): void {
     this.#isBroken = true;
     this.#wake();
   }
 
   #news(): Promise<void> {
-    if (this.#isBroken || this.#signal.aborted || this.#at < this.#queue.length) return Promise.resolve();
+    if (this.#isBroken || this.#signal.aborted || this.#queue.length > 0) return Promise.resolve();
     return new Promise((resolve) => {
       this.#wake = resolve;
     });
