@@ -11,7 +11,7 @@
   verbs: [get, list, watch, create, patch]
 - apiGroups: [batch]
   resources: [jobs]
-  verbs: [get, list, watch, create, delete]
+  verbs: [{{ if eq (include "cnn-sweep.natsCallout" .) "true" }}get, {{ end }}list, watch, create, delete]
 - apiGroups: [""]
   resources: [pods]
   verbs: [{{ if eq (include "cnn-sweep.natsCallout" .) "true" }}get, {{ end }}list, watch]

@@ -1,4 +1,7 @@
-import { PODS } from '../shared/kinds.ts';
+import type { ListQuery } from '../shared/calls.ts';
+import { JOBS, PODS } from '../shared/kinds.ts';
+import type { Job } from '../shared/objects.ts';
+import type { ClusterSweep } from './cluster-sweep.ts';
 import { SWEEP_UID_LABEL, TRIAL_LABEL } from './labels.ts';
 import type { Turn } from './turn.ts';
 
@@ -20,9 +23,18 @@ export async function isCurrent({ cluster, object }: Turn): Promise<boolean> {
  */
 export async function podsAreSeen({ cluster, sweep, pods }: Turn, trial: number): Promise<boolean> {
   const seen = new Map(pods.map(({ metadata }) => [metadata.uid, metadata.resourceVersion]));
-  const { items } = await cluster.list(PODS, {
-    namespace: sweep.namespace,
-    labelSelector: `${SWEEP_UID_LABEL}=${sweep.uid},${TRIAL_LABEL}=${trial}`,
-  });
+  const { items } = await cluster.list(PODS, ofTrial(sweep, trial));
   return items.every(({ metadata }) => seen.get(metadata.uid) === metadata.resourceVersion);
+}
+
+/** The Job of a name that bears the labels of its trial; undefined if there is none: then the name is a stranger's, or free again. By a
+ * list, as the Pods: whoever may list Jobs need not have the right to get them as well.
+ */
+export async function findJob({ cluster, sweep }: Turn, trial: number, name: string): Promise<Job | undefined> {
+  const { items } = await cluster.list(JOBS, ofTrial(sweep, trial));
+  return items.find(({ metadata }) => metadata.name === name);
+}
+
+function ofTrial({ namespace, uid }: ClusterSweep, trial: number): ListQuery {
+  return { namespace, labelSelector: `${SWEEP_UID_LABEL}=${uid},${TRIAL_LABEL}=${trial}` };
 }

@@ -2,8 +2,8 @@ import { ApiError } from '../shared/api-error.ts';
 import type { Job } from '../shared/objects.ts';
 import type { EndedAttempt } from './fate.ts';
 import { gpusOf } from './gpus.ts';
-import { buildJob, isOurs } from './job.ts';
-import { isCurrent, podsAreSeen } from './look-again.ts';
+import { buildJob, isOurs, type JobManifest } from './job.ts';
+import { findJob, isCurrent, podsAreSeen } from './look-again.ts';
 import { explainJobRefusal, type Refusal } from './refusal.ts';
 import { attemptFor } from './snapshot.ts';
 import { all } from './steps.ts';
@@ -50,10 +50,9 @@ async function start(turn: Turn, index: number): Promise<'there' | 'later' | Ref
   const attempt = attemptFor(snapshot, index);
   if (attempt > 1 && !(await podsAreSeen(turn, index))) return 'later';
   try {
-    const { job, isNew } = await createJob(turn, buildJob(sweep, trial, attempt, trainer));
-    if (!job) return 'later'; // it went again
-    // A stranger's of that name: no refusal that others would wait for. The next turn sees it, and passes over this trial.
-    if (!isOurs(job, sweep.uid, trial)) return 'later';
+    const { job, isNew } = await createJob(turn, index, buildJob(sweep, trial, attempt, trainer));
+    // A stranger's of that name, or it went again: no refusal that others would wait for. The next turn sees it.
+    if (!job || !isOurs(job, sweep.uid, trial)) return 'later';
     memory.sweep.created(job, index);
     if (isNew) noteStarted(turn, job, { trial: index, attempt });
   } catch (error) {
@@ -66,11 +65,12 @@ async function start(turn: Turn, index: number): Promise<'there' | 'later' | Ref
 const LOST: EndedAttempt = { reason: 'Lost', seconds: 0 };
 
 /** Asks once: what is asked for again minutes later may not be wanted any more. The next turn asks, if it still is. */
-async function createJob({ cluster, memory }: Turn, manifest: ReturnType<typeof buildJob>) {
+async function createJob(turn: Turn, trial: number, manifest: JobManifest) {
+  const { cluster, memory } = turn;
   const answer = await cluster.createJob(manifest, { tries: 1, timeoutMs: CREATE_TIMEOUT_MS });
   const isNew = answer.kind === 'created';
   // Ours, if the answer to an earlier try was lost or another leader was faster.
-  const job: Job | undefined = isNew ? answer.object : await cluster.getJob(manifest.metadata);
+  const job: Job | undefined = isNew ? answer.object : await findJob(turn, trial, manifest.metadata.name);
   if (job) memory.jobsWritten = laterVersion(memory.jobsWritten, job.metadata.resourceVersion);
   return { job, isNew };
 }

@@ -42,7 +42,7 @@ export interface WatchQuery extends Pick<ListQuery, 'namespace' | 'labelSelector
   readonly signal: AbortSignal;
 }
 
-/** `exists`: somebody has the name, perhaps we ourselves in a try whose answer was lost. Whose it is, a GET tells. */
+/** `exists`: somebody has the name, perhaps we ourselves in a try whose answer was lost. Whose it is, a look at it tells. */
 export type Created<T> = { readonly kind: 'created'; readonly object: T } | { readonly kind: 'exists' };
 
 /** `conflict`: another version or another UID than the one meant; look again. `gone`: no such object. */

@@ -40,8 +40,9 @@ export async function measureLatency(): Promise<Figure[]> {
       const publishing = publishEpochs(new NatsBus(nats), uid, sent);
       await page.locator('.top .state').first().waitFor();
       await record(page);
+      const begun = Date.now();
       await publishing;
-      return latencies(sent, await recorded(page));
+      return latencies(sent, await recorded(page), begun);
     } finally {
       await browser.close();
       await dashboard.stop();
@@ -110,14 +111,20 @@ function recorded(page: Page): Promise<Record<string, number>> {
   return page.evaluate(() => (window as unknown as { seen: Record<string, number> }).seen);
 }
 
-/** An epoch that was overtaken by the next before it was drawn has no time of its own. */
-function latencies(sent: ReadonlyMap<string, number>, drawn: Readonly<Record<string, number>>): Figure[] {
+/** An epoch that was overtaken by the next before it was drawn has no time of its own.
+ * @param begun when the page was there: how long it takes to open is another figure
+ */
+function latencies(
+  sent: ReadonlyMap<string, number>,
+  drawn: Readonly<Record<string, number>>,
+  begun: number,
+): Figure[] {
   const times: number[] = [];
   for (const [key, at] of Object.entries(drawn)) {
     const [, width, seed, epoch] = /^\((\d+)\).*seed (\d+)\/(\d+)$/.exec(key) ?? [];
     const trial = (Number(width) - 3) * (TRIALS / 4) + Number(seed);
     const from = sent.get(`${trial}/${epoch}`);
-    if (from !== undefined && Number.isFinite(at)) times.push(at - from);
+    if (from !== undefined && from >= begun && Number.isFinite(at)) times.push(at - from);
   }
   times.sort((a, b) => a - b);
   const quantile = (share: number) => times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? Number.NaN;

@@ -55,11 +55,12 @@ function takingAsOurs(isMeant: (job: Job) => boolean): Mutation {
     },
     cluster: (wire, options) => {
       const real = openCluster(wire, options);
-      const getJob: Cluster['getJob'] = async (ref, how) => {
-        const job = await real.getJob(ref, how);
-        return job && ours(job);
+      const list: Cluster['list'] = async (kind, query, how) => {
+        if (kind.plural !== 'jobs' || query.labelSelector === undefined) return real.list(kind, query, how);
+        const page = await real.list(kind, { ...query, labelSelector: undefined }, how);
+        return { ...page, items: (page.items as readonly Job[]).map(ours) as never };
       };
-      return Object.assign(Object.create(real), { getJob });
+      return Object.assign(Object.create(real), { list });
     },
   };
 }
