@@ -327,6 +327,10 @@ const CASES: Readonly<Record<string, { values: Values; want: (objects: readonly 
         listAt(rule, 'resources').includes('pods'),
       );
       assert.deepEqual(at(pods, 'verbs'), ['list', 'watch'], 'a right that nobody uses');
+      const jobs = listAt(find(objects, 'Role', 'cnn-sweep-controller'), 'rules').find((rule) =>
+        listAt(rule, 'resources').includes('jobs'),
+      );
+      assert.deepEqual(at(jobs, 'verbs'), ['list', 'watch', 'create', 'delete']);
       assert.equal(at(find(objects, 'NetworkPolicy', 'cnn-sweep-trainer'), 'spec', 'egress'), undefined);
     },
   },
@@ -348,6 +352,12 @@ const CASES: Readonly<Record<string, { values: Values; want: (objects: readonly 
       const annotations = at(set, 'spec', 'template', 'metadata', 'annotations') as Record<string, string>;
       assert.match(String(annotations['checksum/config']), /^[0-9a-f]{64}$/);
       assert.equal(annotations.note, 'a');
+      const [container] = listAt(set, 'spec', 'template', 'spec', 'containers');
+      assert.equal(
+        at(container, 'livenessProbe', 'httpGet', 'path'),
+        '/healthz',
+        'a full disk is cured by a restart alone',
+      );
     },
   },
   'the store of NATS follows from its volume, and the streams are as large as is said': {
