@@ -15,7 +15,17 @@ import type { Timers } from '../../src/shared/timers.ts';
 import type { Wire } from '../../src/shared/wire.ts';
 import { makeFolder } from '../local/folders.ts';
 import { clusterKeepsItsPromises } from '../shared/cluster.contract.ts';
-import { isCode, made, makeJob, makeRecord, makeSlice, makeStatus, makeSweep, namespace } from '../shared/objects.ts';
+import {
+  isCode,
+  made,
+  makeJob,
+  makeRecord,
+  makeSlice,
+  makeStatus,
+  makeSweep,
+  namespace,
+  whatever,
+} from '../shared/objects.ts';
 import { type Cluster, startControlPlane } from './cluster.ts';
 import { FaultProxy, type ProxiedWatch } from './fault-proxy.ts';
 import { run } from './run.ts';
@@ -105,7 +115,7 @@ describe('a real API server', { ...options, timeout: 600_000 }, () => {
     assert.deepEqual((await calls().getSweep(sweep.metadata))?.status, makeStatus('x'));
 
     once('delete');
-    assert.equal(await calls().deleteJob(found.metadata), 'gone');
+    assert.equal(await calls().deleteJob(whatever(found)), 'gone');
     assert.deepEqual(
       proxy.writes.map(({ verb, status }) => `${verb} ${status}`),
       [
@@ -218,7 +228,7 @@ describe('a real API server', { ...options, timeout: 600_000 }, () => {
     async function live(): Promise<string> {
       const [a, b] = [await made(openCluster(direct), JOBS, makeJob()), makeJob()];
       await openCluster(direct).mergePatch(JOBS, a.metadata, { metadata: { annotations: { a: 'b' } } });
-      await openCluster(direct).deleteJob(a.metadata);
+      assert.equal(await openCluster(direct).deleteJob(whatever(a)), 'deleted');
       return (await made(openCluster(direct), JOBS, b)).metadata.resourceVersion;
     }
 

@@ -17,6 +17,7 @@ import {
   makeSweep,
   namespace,
   OTHER_UID,
+  whatever,
 } from './objects.ts';
 
 /** What both API servers must do alike, the real one and the one in memory. */
@@ -58,13 +59,13 @@ export function clusterKeepsItsPromises({ name: who, wire }: Subject): void {
     },
 
     'an object is deleted as it was read; that of the UID, whatever became of it': async (cluster) => {
-      const { metadata } = await made(cluster, JOBS, makeJob());
+      const job = await made(cluster, JOBS, makeJob());
+      const { metadata } = job;
       const patch = { metadata: { labels: { team: 'red' } } };
       assert.equal((await cluster.mergePatch(JOBS, metadata, patch)).kind, 'written');
       assert.equal(await cluster.deleteJob(metadata), 'conflict');
       assert.ok(await cluster.getJob(metadata));
-      const { resourceVersion: _, ...whatever } = metadata;
-      assert.equal(await cluster.deleteJob(whatever), 'deleted');
+      assert.equal(await cluster.deleteJob(whatever(job)), 'deleted');
     },
 
     'an object with a finalizer stays until that is removed': async (cluster) => {
@@ -101,7 +102,7 @@ export function clusterKeepsItsPromises({ name: who, wire }: Subject): void {
       const { apiVersion, kind } = LEASES;
       const metadata = { namespace, name: makeName() };
       const lease = await made(cluster, LEASES, { apiVersion, kind, metadata });
-      await cluster.delete(LEASES, lease.metadata);
+      assert.equal(await cluster.delete(LEASES, whatever(lease)), 'deleted');
       const { resourceVersion } = lease.metadata;
       const put = await cluster.replace(LEASES, { apiVersion, kind, metadata: { ...metadata, resourceVersion } });
       assert.ok(put.kind === 'written' && put.object.metadata.uid !== lease.metadata.uid);
@@ -127,7 +128,7 @@ export function clusterKeepsItsPromises({ name: who, wire }: Subject): void {
       assert.equal((await cluster.appendRecords(slice, [makeRecord(4)])).kind, 'conflict');
       const read = await cluster.get(SLICES, slice.metadata);
       assert.deepEqual(read && trials(read), [7, 3, 9]);
-      await cluster.delete(SLICES, slice.metadata);
+      assert.equal(await cluster.delete(SLICES, whatever(slice)), 'deleted');
       assert.equal((await cluster.appendRecords(slice, [makeRecord(4)])).kind, 'gone');
     },
 
@@ -174,7 +175,7 @@ export function clusterKeepsItsPromises({ name: who, wire }: Subject): void {
       const sweep = await made(cluster, SWEEPS, makeSweep());
       await cluster.mergePatch(SWEEPS, sweep.metadata, { spec: { suspend: true } });
       assert.equal((await cluster.applySweepStatus(sweep, makeStatus('x'))).kind, 'conflict');
-      await cluster.delete(SWEEPS, sweep.metadata);
+      assert.equal(await cluster.delete(SWEEPS, whatever(sweep)), 'deleted');
       assert.equal((await cluster.applySweepStatus(sweep, makeStatus('x'))).kind, 'gone');
       const again = await made(cluster, SWEEPS, makeSweep(sweep.metadata.name));
       assert.equal((await cluster.applySweepStatus(sweep, makeStatus('x'))).kind, 'conflict');

@@ -57,3 +57,8 @@ export async function made<T extends KubernetesObject>(cluster: Cluster, kind: K
 
 /** Whether it is an ApiError with this code. */
 export const isCode = (code: number) => (error: unknown) => error instanceof ApiError && error.code === code;
+
+/** The object of a UID, whatever has become of it since it was read. */
+export function whatever({ metadata: { namespace, name, uid } }: KubernetesObject) {
+  return { namespace, name, uid };
+}
