@@ -203,11 +203,3 @@ export function buildSlice(owner: SweepIdentity, slice: number, records: readonl
     records,
   };
 }
-
-/** The JSON patch that appends: refused as a conflict if the slice is not at this version any more. */
-export function buildAppend({ resourceVersion, records }: Extract<SliceWrite, { kind: 'append' }>) {
-  return [
-    { op: 'test', path: '/metadata/resourceVersion', value: resourceVersion },
-    ...records.map((value) => ({ op: 'add', path: '/records/-', value })),
-  ];
-}

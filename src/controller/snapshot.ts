@@ -11,11 +11,8 @@ import { type SinceSeen, Waits } from './waits.ts';
 
 /** A Job whose trial is recorded. */
 export interface ReleasedJob {
-  readonly trial: number;
   readonly job: Job;
-  /** Not over: it is deleted on sight (INV-2). */
-  readonly live: boolean;
-  /** 0: now. */
+  /** 0: now. One that is not over is deleted on sight (INV-2). */
   readonly deleteInMs: number;
 }
 
@@ -217,10 +214,7 @@ function groupPods(pods: Iterable<Pod>): Map<string, Pod[]> {
 function releaseAll(trial: number, attempts: readonly AttemptFacts[], waits: Waits, delayMs: number): ReleasedJob[] {
   return attempts
     .filter(({ job }) => job.metadata.deletionTimestamp === undefined)
-    .map(({ job }) => {
-      const live = !isJobOver(job);
-      return { trial, job, live, deleteInMs: live ? 0 : waits.leftMs(`recorded/${trial}`, delayMs) };
-    });
+    .map(({ job }) => ({ job, deleteInMs: isJobOver(job) ? waits.leftMs(`recorded/${trial}`, delayMs) : 0 }));
 }
 
 /** Jobs of the previous snapshot that are gone although their trials have no record; a loss stays until its trial runs again.

@@ -1,6 +1,6 @@
 import { DATASETS } from './dataset.ts';
 import { canonical, eachPoint } from './grid.ts';
-import { describeNetwork, type InputShape, type Network, networkName, vanishes } from './network.ts';
+import { describeNetwork, type InputShape, networkName, vanishes } from './network.ts';
 import type { Hyperparameters, Sweep } from './schema.ts';
 
 /** One point of the grid, identified by its index in the expanded order. */
@@ -43,14 +43,10 @@ function networkDescriber(input: InputShape) {
     last = point;
     if (!isSame) {
       const network = describeNetwork(point, input);
-      described = vanishes(network) ? undefined : { name: networkName(point), ...countsOf(network) };
+      described = vanishes(network) ? undefined : { ...network, name: networkName(point) };
     }
     return described;
   };
-}
-
-function countsOf({ parameterCount, multiplyAdds }: Network): Pick<Trial, 'parameterCount' | 'multiplyAdds'> {
-  return { parameterCount, multiplyAdds };
 }
 
 /** 16 hex digits over the canonical hyperparameters: tells a trial's Job or record from a foreign one of the same name.

@@ -107,12 +107,9 @@ export async function measureScroll(): Promise<Figure> {
     sorted[Math.floor(0.95 * (sorted.length - 1))] ?? Number.NaN,
     'ms',
     '<=',
-    THREE_FRAMES,
+    50,
   );
 }
-
-/** Of a screen with 60 a second, in ms: the browser rounds each to a tenth. */
-const THREE_FRAMES = 50.1;
 
 /** In the page. @returns the time between frames, in ms */
 async function scrollTable(): Promise<number[]> {

@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
 import { openRunPage } from '../../src/cli/run-page.ts';
 import type { Sweep } from '../../src/sweep/schema.ts';
 import { expandTrials } from '../../src/sweep/trial.ts';
+import { freePort } from '../free-port.ts';
 import { makeFolder } from '../local/folders.ts';
 import { makeStudy } from '../sweep/builders.ts';
 
@@ -31,15 +29,6 @@ async function openPage(context: TestContext, sweep: Sweep, changes: { port?: nu
   });
   assert.ok(page, notes.join());
   return { page, notes, firstNote };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 describe('the page of a run never costs the run', () => {

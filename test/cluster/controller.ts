@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseAllDocuments } from 'yaml';
 import { ROOT } from '../../src/shared/package.ts';
+import { freePort } from '../free-port.ts';
 import type { Cluster } from './cluster.ts';
 
 /** The controller as a process of this machine, against a cluster of its own. */
@@ -115,14 +115,6 @@ async function stop(child: ChildProcess, signal: NodeJS.Signals): Promise<number
     await ended;
   }
   return child.exitCode;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address ? address.port : 0;
 }
 
 /** As the release starts it, with the same flags of Node. */

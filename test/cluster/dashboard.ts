@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { ROOT } from '../../src/shared/package.ts';
+import { freePort } from '../free-port.ts';
 import { until } from './controller.ts';
 
 /** The dashboard as a process of this machine, against a cluster of its own. */
@@ -60,12 +60,4 @@ export async function startDashboard(kubeconfig: string, args: readonly string[]
 
 function lastOf(lines: readonly unknown[]): string {
   return JSON.stringify(lines.at(-1));
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address ? address.port : 0;
 }

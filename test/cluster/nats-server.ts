@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { ROOT } from '../../src/shared/package.ts';
 import { at, find, render, type Values } from '../charts/helm.ts';
+import { freePort } from '../free-port.ts';
 import { openLoopback } from './box.ts';
 import { Part } from './part.ts';
 import { buildPrograms, programPath } from './programs.ts';
@@ -147,12 +147,4 @@ async function makeCertificate(folder: string): Promise<void> {
   const authority = ['-CA', file('ca.crt'), '-CAkey', file('ca.key'), '-CAcreateserial'];
   const out = ['-out', file('tls.crt'), '-days', '2', '-extfile', file('names.cnf')];
   await run('openssl', ['x509', '-req', '-in', file('tls.csr'), ...authority, ...out]);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address ? address.port : 0;
 }

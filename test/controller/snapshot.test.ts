@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { isJobOver } from '../../src/controller/attempt-end.ts';
 import type { ClusterSweep } from '../../src/controller/cluster-sweep.ts';
 import { limitsOf } from '../../src/controller/cluster-sweep.ts';
 import { attemptFor, buildSnapshot, type Snapshot, type SnapshotInput } from '../../src/controller/snapshot.ts';
@@ -44,7 +45,7 @@ function outline(snapshot: Snapshot) {
     next: [...nextAttempt].map(([trial, attempt]) => `${trial}-r${attempt}`),
     delayed: [...delayed].map(([trial, ms]) => `${trial} ${ms}`),
     released: released.map(
-      ({ job, live: alive, deleteInMs }) => `${job.metadata.name} ${alive ? 'live' : 'over'} ${deleteInMs}`,
+      ({ job, deleteInMs }) => `${job.metadata.name} ${isJobOver(job) ? 'over' : 'live'} ${deleteInMs}`,
     ),
     collisions: collisions.map(({ trial, job }) => `${trial} ${job.metadata.name}`),
     lost: [...lost].map(([trial, { jobName, times }]) => `${trial} ${jobName} ${times}`),
@@ -422,11 +423,12 @@ test('INV-2, 3, 15: nothing is released or recorded that is not ours, and nothin
   fc.assert(
     fc.property(world, (given) => {
       const snapshot = makeSnapshot(sweep, readWorld(given));
-      for (const { trial, job, live: alive, deleteInMs } of snapshot.released) {
+      for (const { job, deleteInMs } of snapshot.released) {
+        const trial = Number(job.metadata.labels?.['cnn-sweep.dev/trial']);
         assert.ok(given.recorded.includes(trial));
         assert.equal(job.metadata.ownerReferences?.[0]?.uid, sweep.uid);
-        assert.equal(job.metadata.labels?.['cnn-sweep.dev/trial'], String(trial));
-        if (alive) assert.equal(deleteInMs, 0);
+        assert.ok(job.metadata.name.startsWith(makeJob(sweep, trial).metadata.name));
+        if (!isJobOver(job)) assert.equal(deleteInMs, 0);
       }
       const trials = snapshot.toRecord.map(({ trial }: TrialRecord) => trial);
       assert.equal(new Set(trials).size, trials.length);

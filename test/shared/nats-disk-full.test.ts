@@ -1,29 +1,14 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdtemp, open, rm, rmdir } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, type TestContext, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { Nats } from '../../src/shared/nats.ts';
 import { NatsBus } from '../../src/shared/nats-bus.ts';
 import { ensureStreams } from '../../src/shared/nats-streams.ts';
+import { freePort } from '../free-port.ts';
+import { makeSmallDisk } from '../local/folders.ts';
 import { epochsOf, makeAttempt, readUntil } from './bus.contract.ts';
 import { NatsServer, needsNats } from './nats-server.ts';
-
-/** A disk of 4 MiB; undefined where one may not mount: under CI=true it must be there. */
-async function mountSmall(context: TestContext): Promise<string | undefined> {
-  const folder = await mkdtemp(join(tmpdir(), 'cnn-sweep-full-'));
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', folder], { stdio: 'pipe' });
-    return folder;
-  } catch (error) {
-    await rmdir(folder);
-    if (process.env.CI === 'true') throw error;
-    context.skip('needs root, to have a disk that is full');
-    return undefined;
-  }
-}
 
 async function fill(file: string): Promise<void> {
   const filler = await open(file, 'w');
@@ -36,17 +21,9 @@ async function fill(file: string): Promise<void> {
   await filler.close();
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' ? (address?.port ?? 0) : 0;
-}
-
 describe('a disk that is full', { ...needsNats, timeout: 120_000 }, () => {
   test('takes nothing that was acknowledged; the server is not well until it starts again, and then takes what comes', async (context) => {
-    const folder = await mountSmall(context);
+    const folder = await makeSmallDisk(context, 4096);
     if (folder === undefined) return;
     const monitor = await freePort();
     const server = await NatsServer.start({ store: folder, config: `http: 127.0.0.1:${monitor}` });
@@ -85,8 +62,6 @@ describe('a disk that is full', { ...needsNats, timeout: 120_000 }, () => {
     } finally {
       await nats.close();
       await server.stop();
-      execFileSync('umount', [folder]);
-      await rmdir(folder);
     }
   });
 });
