@@ -60,7 +60,7 @@ export function openCurveCanvas(
   const plot = new uPlot(
     {
       ...size,
-      padding: [MARGIN.top, () => rightMargin(shown.chart, plotWidth()), 0, 0],
+      padding: [MARGIN.top, () => rightMargin(shown.chart, plotWidth(), family), 0, 0],
       legend: { show: false },
       cursor: { show: false },
       scales: { x: { time: false, range: () => [...shown.chart.x] }, y: { range: () => [...shown.chart.y] } },

@@ -11,10 +11,13 @@ const LABEL_GAP = 16;
 
 const isNarrow = (width: number) => width < NARROW;
 
-/** Room for the names at the ends of the curves. */
-export function rightMargin(chart: CurvesChart, width: number): number {
+/** Room for the names at the ends of the curves, each as wide as it is when its curve is chosen. */
+export function rightMargin(chart: CurvesChart, width: number, family: string): number {
   if (isNarrow(width)) return MARGIN.right;
-  return 28 + Math.max(30, ...namedLines(chart).map((lines) => textWidth(endName(lines, width))));
+  const ctx = document.createElement('canvas').getContext('2d');
+  if (ctx) ctx.font = `700 12px ${family}`;
+  const widthOf = (text: string) => ctx?.measureText(text).width ?? textWidth(text);
+  return 28 + Math.max(30, ...namedLines(chart).map((lines) => widthOf(endName(lines, width))));
 }
 
 const endName = ({ name }: CurveLines, width: number) =>

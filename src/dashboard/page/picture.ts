@@ -132,7 +132,7 @@ async function imageOf(svg: SVGSVGElement): Promise<HTMLImageElement> {
     }
   }
   // What the pointer showed is no part of the picture.
-  for (const tip of copy.querySelectorAll('[aria-label=tip]')) tip.remove();
+  for (const tip of copy.querySelectorAll('[data-mark=tip]')) tip.remove();
   const url = URL.createObjectURL(new Blob([new XMLSerializer().serializeToString(copy)], { type: 'image/svg+xml' }));
   const image = new Image();
   try {

@@ -75,14 +75,20 @@ function drawSvg(plot: Plot, { options, sentence }: Chart): ReturnType<Plot['plo
   const svg = plot.plot(options);
   // Its constant style sheet is part of ours: the page's policy admits no other.
   for (const style of svg.querySelectorAll('style')) style.remove();
-  // Plot names its groups by their mark in aria-label, which a group may not have: within an image nobody hears it.
+  nameMarks(svg);
+  // What points is drawn anew with each move of the pointer.
+  new MutationObserver(() => nameMarks(svg)).observe(svg, { childList: true, subtree: true });
+  svg.setAttribute('role', 'img');
+  svg.setAttribute('aria-label', sentence);
+  return svg;
+}
+
+/** Plot names its groups by their mark in aria-label, which a group may not have: within an image nobody hears it. */
+function nameMarks(svg: Element): void {
   for (const group of svg.querySelectorAll<SVGGElement>('g[aria-label]')) {
     group.dataset.mark = group.getAttribute('aria-label') ?? '';
     group.removeAttribute('aria-label');
   }
-  svg.setAttribute('role', 'img');
-  svg.setAttribute('aria-label', sentence);
-  return svg;
 }
 
 /** What the pointer is nearest to, in any of the charts: a trial, a bar, a cell with its best trial. */

@@ -39,6 +39,8 @@ export function openFigure(selector: string, { shows, draw, table, picked }: Fig
       // Its constant style sheet is part of ours: the page's policy admits no other.
       svg.querySelector('style')?.remove();
       nameMarks(svg);
+      // What points is drawn anew with each move of the pointer.
+      new MutationObserver(() => nameMarks(svg)).observe(svg, { childList: true, subtree: true });
       svg.setAttribute('role', 'img');
       svg.setAttribute('aria-label', sentence);
       svg.addEventListener('click', () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { describe, test } from 'node:test';
+import type { Page } from 'playwright-core';
 import { skipWithoutBrowser } from '../../browser.ts';
 import { makeInput } from '../builders.ts';
 import { browsing } from './browsing.ts';
@@ -32,10 +33,12 @@ describe('the page is accessible, says axe-core', { skip: skipWithoutBrowser }, 
     drawn: string,
     colorScheme: 'light' | 'dark',
     width: number,
+    ready: (page: Page) => Promise<void> = async () => undefined,
   ): Promise<string[]> {
     const { page } = await opened.open(query, { colorScheme, viewport: { width, height: 900 } });
     await page.locator(drawn).first().waitFor();
     for (const summary of await page.locator('details > summary').all()) await summary.click();
+    await ready(page);
     // Through the debugger: the page's own policy lets no script in.
     await page.evaluate(axe);
     const violations: Violation[] = await page.evaluate('axe.run().then(({ violations }) => violations)');
@@ -61,6 +64,15 @@ describe('the page is accessible, says axe-core', { skip: skipWithoutBrowser }, 
       test(`${sentence}, ${theme}, ${width} pixels wide`, async () => {
         assert.deepEqual(await complaintsOf(query, drawn, theme, width), []);
       });
+
+  test('a chart whose tip is shown', async () => {
+    const [query, drawn] = ['?sweep=local/study&view=tradeoffs', '.two section:nth-child(2) svg'];
+    const hover = async (page: Page) => {
+      await page.locator('.chart [data-mark=dot] circle').first().hover({ force: true });
+      await page.locator('.chart [data-mark=tip] text').first().waitFor();
+    };
+    assert.deepEqual(await complaintsOf(query, drawn, 'light', 1280, hover), []);
+  });
 
   test('what is pressed measures 24 pixels at least, links within sentences aside', async () => {
     for (const { query, drawn } of Object.values(VIEWS)) {

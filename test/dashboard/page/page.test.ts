@@ -81,6 +81,22 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     await page.close();
   });
 
+  test('the name at the end of every curve is drawn whole, also of the one that is chosen', async () => {
+    const { page } = await open('?sweep=local/study');
+    for (let trial = 0; trial < 10; trial++) {
+      await page.goto(`${new URL(page.url()).origin}/?sweep=local/study&trial=${trial}`);
+      await page.locator('.curve-chart canvas').waitFor();
+      await page.waitForTimeout(500); // until its curves are drawn
+      const ink = await page.locator('.curve-chart canvas').evaluate((element) => {
+        const canvas = element as HTMLCanvasElement;
+        const edge = canvas.getContext('2d')?.getImageData(canvas.width - 1, 0, 1, canvas.height).data ?? [];
+        return edge.filter((value, at) => at % 4 === 3 && value > 0).length;
+      });
+      assert.equal(ink, 0, `trial ${trial}: its name runs into the edge`);
+    }
+    await page.close();
+  });
+
   test('while curves are on their way nobody says that there is none, and what stands below does not move', async () => {
     let answer = () => {};
     const held = new Promise<void>((resolve) => {
@@ -519,12 +535,12 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     const box = await early.boundingBox();
     assert.ok(box);
     await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
-    await chart.locator('[aria-label=tip]', { hasText: 'Ended early: ' }).waitFor();
-    assert.match((await chart.locator('[aria-label=tip]').textContent()) ?? '', /attempt 1.*node-\d, waited .*, ran /);
+    await chart.locator('[data-mark=tip]', { hasText: 'Ended early: ' }).waitFor();
+    assert.match((await chart.locator('[data-mark=tip]').textContent()) ?? '', /attempt 1.*node-\d, waited .*, ran /);
     // Whoever takes the picture by keyboard meanwhile gets it without the tip.
     await page.getByRole('button', { name: 'PNG', exact: true }).focus();
     const [download] = await Promise.all([page.waitForEvent('download'), page.keyboard.press('Enter')]);
-    assert.ok((await chart.locator('[aria-label=tip] text').count()) > 0);
+    assert.ok((await chart.locator('[data-mark=tip] text').count()) > 0);
     assert.ok(bare.bytes.equals(await readFile(await download.path())));
     assert.deepEqual(complaints, []);
     await page.close();
