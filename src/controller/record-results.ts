@@ -30,6 +30,12 @@ export async function record(turn: Turn): Promise<number | undefined> {
   }
 }
 
+/** Where nothing runs, no more will come to be written with it. */
+function waitOf({ memory: { sliceWrites }, plan, snapshot }: Turn): number {
+  const isDrained = snapshot.planState.running.size === 0 && plan.start.length === 0;
+  return isDrained ? sliceWrites.leastMs : sliceWrites.leftMs;
+}
+
 function sayUnrecorded(error: ApiError): Stuck {
   const reason = explainJobRefusal(error) ?? 'NoProgress';
   return { reason, message: `results cannot be recorded: ${error.message}` };
@@ -38,8 +44,8 @@ function sayUnrecorded(error: ApiError): Stuck {
 async function recordAll(turn: Turn): Promise<number | undefined> {
   const { memory, sweep, snapshot, plan, slices, log, timers } = turn;
   if (snapshot.toRecord.length === 0 && plan.stop.length === 0) return undefined;
-  const { leftMs } = memory.sliceWrites;
-  if (leftMs > 0) return leftMs;
+  const waitMs = waitOf(turn);
+  if (waitMs > 0) return waitMs;
 
   const ended = await withoutDoubtful(turn);
   const stopped = await stoppedRecords(turn);
@@ -50,8 +56,9 @@ async function recordAll(turn: Turn): Promise<number | undefined> {
   const [write, ...later] = planRecords(slices, records, sweep, memory.sweep.slices);
   if (!write) return left;
   const began = timers.now();
-  // The API server checks a whole slice for each append: on one that is busy fewer and larger ones are better.
-  const pace = () => memory.sliceWrites.took(timers.now() - began);
+  // The API server checks a whole slice for each append: on one that is busy fewer and larger ones are better. Where more is left than
+  // the slice had room for, the next is as large as it can be.
+  const pace = () => memory.sliceWrites.took(later.length > 0 ? 0 : timers.now() - began);
   const version = await writeSlice(turn, write).finally(pace);
   if (version === undefined) return memory.sliceWrites.leftMs;
   memory.slicesWritten = laterVersion(memory.slicesWritten, version);

@@ -41,6 +41,7 @@ export class FirstSeen {
 export class Pace {
   readonly #now: () => number;
   readonly #everyMs: number;
+  #earliest = Number.NEGATIVE_INFINITY;
   #next = Number.NEGATIVE_INFINITY;
 
   constructor(now: () => number, everyMs: number) {
@@ -53,15 +54,23 @@ export class Pace {
     return Math.max(0, this.#next - this.#now());
   }
 
+  /** The same where what the last time cost is no reason to wait. */
+  get leastMs(): number {
+    return Math.max(0, this.#earliest - this.#now());
+  }
+
   /** @param costMs how long it took, where that shall be a small part of the time: a tenth of it, as long as it is no more than a
    * second; what takes longer waits for something else */
   took(costMs = 0): void {
-    this.#next = Math.max(this.#next, this.#now() + Math.max(this.#everyMs, 9 * Math.min(costMs, 1_000)));
+    const now = this.#now();
+    this.#earliest = Math.max(this.#earliest, now + this.#everyMs);
+    this.#next = Math.max(this.#next, this.#earliest, now + 9 * Math.min(costMs, 1_000));
   }
 
   /** Not before so much time has passed. */
   pause(ms: number): void {
-    this.#next = this.#now() + ms;
+    this.#earliest = this.#now() + ms;
+    this.#next = this.#earliest;
   }
 }
 
