@@ -3,6 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { glob } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
 
 /** Folders of tests, and what a machine must have for them. */
@@ -25,13 +26,16 @@ if (process.env.CI !== 'true') {
     process.stderr.write(`${folder} is left out: its cluster needs ${missing.join(', ')}\n`);
   }
 }
+// Half of the time a test waits for a process, a browser or a clock: two files at once also on two cores.
+const concurrency = Math.max(2, availableParallelism() - 1);
 // On a terminal the runner's own reporter ends with the tests that failed.
 const reporters = process.stdout.isTTY ? [] : ['tap', './scripts/failed-tests.ts'];
 const flags = reporters.flatMap((reporter, index) => [
   `--test-reporter=${reporter}`,
   `--test-reporter-destination=${index === 0 ? 'stdout' : 'stderr'}`,
 ]);
-const { status } = spawnSync(process.execPath, ['--test', ...flags, ...(await filesOf(patterns, left))], {
+const files = spread(await filesOf(patterns, left));
+const { status } = spawnSync(process.execPath, ['--test', `--test-concurrency=${concurrency}`, ...flags, ...files], {
   stdio: 'inherit',
 });
 process.exitCode = status ?? 1;
@@ -53,4 +57,17 @@ async function filesOf(patterns: readonly string[], leftOut: readonly string[]):
   const files: string[] = [];
   for await (const file of glob([...patterns], { exclude: [...leftOut] })) files.push(file);
   return files.sort((a, b) => (a < b ? -1 : 1));
+}
+
+/** With those that need a cluster with a node far from each other: two of them at once would want more than most machines have. */
+function spread(files: readonly string[]): string[] {
+  const isLarge = (file: string) =>
+    Object.entries(NEEDS).some(([folder, { root }]) => root && file.startsWith(`${folder}/`));
+  const large = files.filter(isLarge);
+  const small = files.filter((file) => !isLarge(file));
+  const stride = Math.max(1, small.length / large.length);
+  return [
+    ...large.flatMap((file, at) => [file, ...small.slice(Math.ceil(at * stride), Math.ceil((at + 1) * stride))]),
+    ...small.slice(Math.ceil(large.length * stride)),
+  ];
 }

@@ -188,12 +188,19 @@ async function measureLargeGrid(): Promise<Figure[]> {
   ];
 }
 
+interface Mark {
+  readonly trials: number;
+  /** Seconds. */
+  readonly cpu: number;
+}
+
 async function measureLong(): Promise<Figure[]> {
   const name = 'long';
   const total = Math.ceil(LONG / 64) * 64;
   const cpuBefore = await controller.cpuSeconds();
   await apply(sweep(name, total));
-  const marks: { trials: number; cpu: number }[] = [{ trials: 0, cpu: cpuBefore }];
+  const marks: Mark[] = [{ trials: 0, cpu: cpuBefore }];
+  const costs: number[] = [];
   const tenth = total / 10;
   let small: number | undefined;
   for (let part = 1; part <= 10; part++) {
@@ -203,12 +210,12 @@ async function measureLong(): Promise<Figure[]> {
       cpu: await controller.cpuSeconds(),
     });
     if (part === 5) small = await measureSmall();
-    note(`${part * 10} %, ${Math.round(await controller.peakMemoryMiB())} MiB`);
+    const [before, now] = marks.slice(-2) as [Mark, Mark];
+    costs.push((1000 * (now.cpu - before.cpu)) / (now.trials - before.trials));
+    note(
+      `${part * 10} %, ${Math.round(await controller.peakMemoryMiB())} MiB, ${costs.at(-1)?.toFixed(1)} ms of CPU a trial`,
+    );
   }
-  const costs = marks.slice(1).map(({ trials, cpu }, at) => {
-    const before = marks[at] ?? { trials: 0, cpu: 0 };
-    return (cpu - before.cpu) / (trials - before.trials);
-  });
   const status = JSON.stringify(await statusOf(name)).length;
   const memory = await controller.peakMemoryMiB();
   const restart = await measureRestart(name);
