@@ -73,7 +73,13 @@ export function choose<S extends Score>(
 }
 
 function inOrder(...keys: ((score: Score) => number)[]): Order {
-  return (a, b) => keys.map((key) => key(a) - key(b)).find((difference) => difference !== 0) ?? 0;
+  return (a, b) => {
+    for (const key of keys) {
+      const difference = key(a) - key(b);
+      if (difference !== 0) return difference;
+    }
+    return 0;
+  };
 }
 
 export function least<T>(items: readonly T[], order: (a: T, b: T) => number): T | undefined {

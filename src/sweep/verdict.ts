@@ -2,7 +2,16 @@ import { formatAccuracy, formatLoss } from './figures.ts';
 import { excessOf, type Finding, findingOf, percent, points } from './finding.ts';
 import type { CurveSummary } from './result.ts';
 import type { Selection } from './schema.ts';
-import { type Choice, type Contender, choose, contenderOf, isEligible, isFinished, least } from './selection.ts';
+import {
+  type Choice,
+  type Contender,
+  choose,
+  contenderOf,
+  isEligible,
+  isFinished,
+  least,
+  type Score,
+} from './selection.ts';
 
 /** What judge looks at. Test figures have no place here. */
 export interface Candidate {
@@ -88,20 +97,9 @@ export function judge(candidates: Iterable<Candidate>, selection: Selection): Ve
   const findings = findingsOf(all, selection);
   const finishers = contendersOf(all, findings);
   const choice = chooseEligible(finishers, selection.parsimony);
-  const best = choice ? buildBest(choice.best) : null;
-  const alternatives = alternativesTo(best, all, finishers, selection);
-  if (choice && best) {
-    const simpler = choice.best !== choice.lowest;
-    return {
-      best,
-      reason: simpler ? 'SimplestWithinOneStandardError' : 'LowestValidationLoss',
-      message: explainChoice(best, choice),
-      leastOverfit: null,
-      findings,
-      alternatives,
-      ...lowestAndClose(choice),
-    };
-  }
+  const named = choice && nameBest(choice, choice.best.finding);
+  const alternatives = alternativesTo(named?.best ?? null, all, finishers, selection);
+  if (named) return { ...named, leastOverfit: null, findings, alternatives, ...lowestAndClose(choice) };
   const leastOverfit = findLeastOverfit(findings, selection);
   return {
     best: null,
@@ -114,6 +112,16 @@ export function judge(candidates: Iterable<Candidate>, selection: Selection): Ve
     withinOneStandardError: 0,
     withinOneStandardErrorTrials: [],
   };
+}
+
+/** What is said of a choice, of which nothing but the best one's finding need be known. */
+export function nameBest(
+  choice: Choice<Score>,
+  finding: Finding,
+): { readonly best: BestModel; readonly reason: VerdictReason; readonly message: string } {
+  const best = buildBest(choice.best, finding);
+  const reason = choice.best === choice.lowest ? 'LowestValidationLoss' : 'SimplestWithinOneStandardError';
+  return { best, reason, message: explainChoice(best, choice) };
 }
 
 function findingsOf(candidates: readonly Candidate[], selection: Selection): Finding[] {
@@ -134,7 +142,7 @@ function chooseEligible(contenders: readonly Contender[], parsimony: Selection['
   );
 }
 
-function buildBest({ trial, parameterCount, validationLoss, standardError, finding }: Contender): BestModel {
+function buildBest({ trial, parameterCount, validationLoss, standardError }: Score, finding: Finding): BestModel {
   return {
     trial,
     epoch: finding.keptEpoch ?? 0,
@@ -206,7 +214,7 @@ function findLeastOverfit(findings: readonly Finding[], selection: Selection): F
   );
 }
 
-function explainChoice(best: BestModel, { lowest, withinOneStandardError }: Choice): string {
+function explainChoice(best: BestModel, { lowest, withinOneStandardError }: Choice<Score>): string {
   const loss = `validation loss ${formatLoss(best.validationLoss)} ± ${formatLoss(best.validationLossStandardError)}`;
   const figures = `${loss}, accuracy ${formatAccuracy(best.validationAccuracy)}, gap ${points(best.gap)}, rise ${percent(best.rise)}`;
   const count = best.parameterCount.toLocaleString('en-US');
