@@ -14,6 +14,8 @@ const NEEDS: Readonly<Record<string, { readonly programs: readonly string[]; rea
   'test/e2e': { programs: ['go', 'containerd', 'runc', 'iptables', 'buildah', 'debootstrap'], root: true },
 };
 
+const TAKES_ALL_CORES = 'test/controller/simulation.test.ts';
+
 const named = process.argv.slice(2);
 const patterns = named.length > 0 ? named : ['test/**/*.test.ts'];
 const left: string[] = [];
@@ -34,7 +36,7 @@ const flags = reporters.flatMap((reporter, index) => [
   `--test-reporter=${reporter}`,
   `--test-reporter-destination=${index === 0 ? 'stdout' : 'stderr'}`,
 ]);
-const files = spread(await filesOf(patterns, left));
+const files = ordered(await filesOf(patterns, left));
 const { status } = spawnSync(process.execPath, ['--test', `--test-concurrency=${concurrency}`, ...flags, ...files], {
   stdio: 'inherit',
 });
@@ -59,15 +61,18 @@ async function filesOf(patterns: readonly string[], leftOut: readonly string[]):
   return files.sort((a, b) => (a < b ? -1 : 1));
 }
 
-/** With those that need a cluster with a node far from each other: two of them at once would want more than most machines have. */
-function spread(files: readonly string[]): string[] {
+/** In the order in which they are begun. Those that need a cluster with a node are far from each other: two at once would want more than
+ * most machines have. The longest of them, end to end, are first; what takes all cores by itself is last, and so alone.
+ */
+function ordered(files: readonly string[]): string[] {
   const isLarge = (file: string) =>
     Object.entries(NEEDS).some(([folder, { root }]) => root && file.startsWith(`${folder}/`));
-  const large = files.filter(isLarge);
-  const small = files.filter((file) => !isLarge(file));
+  const large = files.filter(isLarge).reverse();
+  const small = files.filter((file) => !isLarge(file) && file !== TAKES_ALL_CORES);
   const stride = Math.max(1, small.length / large.length);
   return [
     ...large.flatMap((file, at) => [file, ...small.slice(Math.ceil(at * stride), Math.ceil((at + 1) * stride))]),
     ...small.slice(Math.ceil(large.length * stride)),
+    ...files.filter((file) => file === TAKES_ALL_CORES),
   ];
 }
