@@ -62,17 +62,17 @@ async function filesOf(patterns: readonly string[], leftOut: readonly string[]):
 }
 
 /** In the order in which they are begun. Those that need a cluster with a node are far from each other: two at once would want more than
- * most machines have. The longest of them, end to end, are first; what takes all cores by itself is last, and so alone.
+ * most machines have. What takes all cores by itself is first, beside small ones.
  */
 function ordered(files: readonly string[]): string[] {
   const isLarge = (file: string) =>
     Object.entries(NEEDS).some(([folder, { root }]) => root && file.startsWith(`${folder}/`));
-  const large = files.filter(isLarge).reverse();
+  const large = files.filter(isLarge);
   const small = files.filter((file) => !isLarge(file) && file !== TAKES_ALL_CORES);
   const stride = Math.max(1, small.length / large.length);
   return [
+    ...files.filter((file) => file === TAKES_ALL_CORES),
     ...large.flatMap((file, at) => [file, ...small.slice(Math.ceil(at * stride), Math.ceil((at + 1) * stride))]),
     ...small.slice(Math.ceil(large.length * stride)),
-    ...files.filter((file) => file === TAKES_ALL_CORES),
   ];
 }
