@@ -1,3 +1,4 @@
+import { ASSIGNMENT_VARIABLE } from '../shared/env.ts';
 import type { Job, ObjectMeta } from '../shared/objects.ts';
 import { buildAssignment, encodeAssignment } from '../sweep/assignment.ts';
 import { jobName } from '../sweep/names.ts';
@@ -5,7 +6,6 @@ import type { Sweep } from '../sweep/schema.ts';
 import type { Trial } from '../sweep/trial.ts';
 import type { ClusterSweep, SweepIdentity } from './cluster-sweep.ts';
 import {
-  ASSIGNMENT_ANNOTATION,
   ATTEMPT_LABEL,
   CALLOUT_AUDIENCE,
   HASH_ANNOTATION,
@@ -100,11 +100,10 @@ export function buildJob(owner: ClusterSweep, trial: Trial, attempt: number, opt
           labels,
           annotations: {
             ...annotations,
-            [ASSIGNMENT_ANNOTATION]: encodeAssignment(assignment),
             ...(options.nats?.ca !== undefined && { [NATS_CA_ANNOTATION]: options.nats.ca }),
           },
         },
-        spec: buildPodSpec(owner, options),
+        spec: buildPodSpec(owner, encodeAssignment(assignment), options),
       },
     },
   };
@@ -112,7 +111,7 @@ export function buildJob(owner: ClusterSweep, trial: Trial, attempt: number, opt
 
 type Trainer = Sweep['spec']['trainer'];
 
-function buildPodSpec({ uid, sweep }: ClusterSweep, options: TrainerOptions) {
+function buildPodSpec({ uid, sweep }: ClusterSweep, assignment: string, options: TrainerOptions) {
   const { trainer } = sweep.spec;
   const { nodeSelector, runtimeClassName, priorityClassName, dataClaim } = trainer;
   const { pullSecrets = [], nats } = options;
@@ -133,47 +132,36 @@ function buildPodSpec({ uid, sweep }: ClusterSweep, options: TrainerOptions) {
       runAsGroup: USER,
       seccompProfile: { type: 'RuntimeDefault' },
     },
-    containers: [buildContainer(trainer, options, uid)],
+    containers: [buildContainer(trainer, assignment, options, uid)],
     volumes: [
-      {
-        name: 'assignment',
-        downwardAPI: {
-          items: [
-            { path: 'assignment.json', fieldRef: fieldOf(ASSIGNMENT_ANNOTATION) },
-            ...(nats?.ca === undefined ? [] : [{ path: 'nats-ca.crt', fieldRef: fieldOf(NATS_CA_ANNOTATION) }]),
-          ],
-        },
-      },
       { name: 'tmp', emptyDir: {} },
       ...(dataClaim === undefined
         ? []
         : [{ name: 'data', persistentVolumeClaim: { claimName: dataClaim, readOnly: true } }]),
-      ...(nats ? [natsVolume(nats)] : []),
+      ...(nats ? [natsVolume(nats), ...natsCaVolume(nats)] : []),
     ],
   };
 }
 
-function buildContainer(trainer: Trainer, options: TrainerOptions, sweepUID: string) {
+function buildContainer(trainer: Trainer, assignment: string, options: TrainerOptions, sweepUID: string) {
+  const { nats } = options;
   return {
     name: TRAINER_CONTAINER,
     image: trainer.image ?? options.image,
     imagePullPolicy: options.pullPolicy,
     args: [
-      '--assignment',
-      '/etc/cnn-sweep/assignment.json',
       '--attempt-uid',
       '$(POD_UID)',
       '--result',
       '/dev/termination-log',
-      ...(options.nats ? natsArgs(options.nats, sweepUID) : []),
+      ...(nats ? natsArgs(nats, sweepUID) : []),
     ],
     env: [
       { name: 'POD_UID', valueFrom: { fieldRef: { fieldPath: 'metadata.uid' } } },
-      // TensorFlow takes all memory of a GPU otherwise, and time slices share one.
-      { name: 'TF_FORCE_GPU_ALLOW_GROWTH', value: 'true' },
+      // No field of it can hold a $, which the kubelet would expand.
+      { name: ASSIGNMENT_VARIABLE, value: assignment },
       // TensorFlow reads it when it starts; without, `native` would refuse to train on what is a GPU's node.
       ...(trainer.backend === 'native' ? [{ name: 'CUDA_VISIBLE_DEVICES', value: '-1' }] : []),
-      { name: 'HOME', value: '/tmp' },
     ],
     resources: resourcesOf(trainer, options),
     // Who fails without a result is told of by the end of its log. Exit 0 is no failure: its message is a result, or nothing.
@@ -184,16 +172,12 @@ function buildContainer(trainer: Trainer, options: TrainerOptions, sweepUID: str
       capabilities: { drop: ['ALL'] },
     },
     volumeMounts: [
-      { name: 'assignment', mountPath: '/etc/cnn-sweep', readOnly: true },
       { name: 'tmp', mountPath: '/tmp' },
       ...(trainer.dataClaim === undefined ? [] : [{ name: 'data', mountPath: '/data', readOnly: true }]),
-      ...(options.nats ? [{ name: 'nats', mountPath: NATS_FOLDER, readOnly: true }] : []),
+      ...(nats ? [{ name: 'nats', mountPath: NATS_FOLDER, readOnly: true }] : []),
+      ...(nats?.ca === undefined ? [] : [{ name: 'nats-ca', mountPath: '/etc/cnn-sweep', readOnly: true }]),
     ],
   };
-}
-
-function fieldOf(annotation: string) {
-  return { fieldPath: `metadata.annotations['${annotation}']` };
 }
 
 /** A token that is good for the callout alone, and only as long as the Pod lives. */
@@ -203,6 +187,11 @@ function natsVolume({ secretName }: TrainerNats) {
   if (secretName !== undefined) return { name, secret: { secretName, optional: true } };
   const token = { path: 'token', audience: CALLOUT_AUDIENCE, expirationSeconds: TOKEN_SECONDS };
   return { name, projected: { sources: [{ serviceAccountToken: token }] } };
+}
+
+function natsCaVolume({ ca }: TrainerNats) {
+  const fieldRef = { fieldPath: `metadata.annotations['${NATS_CA_ANNOTATION}']` };
+  return ca === undefined ? [] : [{ name: 'nats-ca', downwardAPI: { items: [{ path: 'nats-ca.crt', fieldRef }] } }];
 }
 
 function natsArgs({ url, ca, secretName }: TrainerNats, sweepUID: string): string[] {

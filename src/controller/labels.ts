@@ -2,7 +2,6 @@ import { SWEEP_LABEL, SWEEP_UID_LABEL } from '../shared/labels.ts';
 
 /** Labels and annotations that we set on Jobs, Pods and slices. */
 export {
-  ASSIGNMENT_ANNOTATION,
   ATTEMPT_LABEL,
   HASH_ANNOTATION,
   SWEEP_LABEL,

@@ -2,7 +2,7 @@ import { Compile } from 'typebox/compile';
 import type { SliceObject } from '../shared/objects.ts';
 import { sliceName } from '../sweep/names.ts';
 import { type Counts, countOutcomes } from '../sweep/records.ts';
-import { MAX_RECORDS, type TrialRecord, TrialRecordSchema } from '../sweep/slice.ts';
+import { CLOSED_AT, MAX_RECORDS, type TrialRecord, TrialRecordSchema } from '../sweep/slice.ts';
 import type { Trial } from '../sweep/trial.ts';
 import type { ClusterSweep, SweepIdentity } from './cluster-sweep.ts';
 import { isOwnedBy } from './job.ts';
@@ -143,7 +143,7 @@ const MAX_SLICE_BYTES = 1_400_000;
 /** What `managedFields` note of a record: its key, since it is changed as a whole or not at all. */
 const NOTED_BYTES = 100;
 
-/** Plans how new records get into slices: the last one is filled, then the next is created, and so on.
+/** Plans how new records get into slices: the last one is filled, unless it is closed, then the next is created, and so on.
  * To be written in this order, up to the first that fails. Records of trials that have one already are left out.
  */
 export function planRecords(
@@ -159,7 +159,7 @@ export function planRecords(
   const waiting = newRecords.filter(({ trial }) => !taken.has(trial) && taken.add(trial));
   const writes: SliceWrite[] = [];
   const last = own.at(-1);
-  if (last) {
+  if (last && (last.records ?? []).length < CLOSED_AT) {
     const records = takeFitting(waiting, last.records ?? []);
     const { name, resourceVersion } = last.metadata;
     if (records.length > 0) writes.push({ kind: 'append', name, resourceVersion, records });

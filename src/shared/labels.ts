@@ -5,7 +5,6 @@ export const SWEEP_LABEL = 'cnn-sweep.dev/sweep';
 export const TRIAL_LABEL = 'cnn-sweep.dev/trial';
 export const ATTEMPT_LABEL = 'cnn-sweep.dev/attempt';
 export const HASH_ANNOTATION = 'cnn-sweep.dev/hyperparameters-hash';
-export const ASSIGNMENT_ANNOTATION = 'cnn-sweep.dev/assignment';
 
 /** The container that trains. */
 export const TRAINER_CONTAINER = 'trainer';

@@ -23,12 +23,8 @@ export interface Point {
   readonly grid: number;
 }
 
-interface NamedPoint extends Point {
-  /** As `canonical`. */
-  readonly text: string;
-  /** The grid that named it before. */
-  readonly earlier: number | undefined;
-}
+/** Is told of one point. @param text as `canonical` @param earlier the grid that named it before */
+type Visit = (hyperparameters: Hyperparameters, text: string, grid: number, earlier: number | undefined) => void;
 
 /** A grid whose points, or some of them, an earlier grid (or the same one) had already named. */
 export interface Merge {
@@ -57,14 +53,14 @@ export function expandGrid(sweep: Sweep): Hyperparameters[] {
 export function expandPoints(sweep: Sweep): { points: Point[]; merges: Merge[] } {
   const points: Point[] = [];
   const merged = new Map<number, { points: number; into: Set<number> }>();
-  for (const { hyperparameters, grid, earlier } of eachPoint(sweep)) {
+  eachPoint(sweep, (hyperparameters, _, grid, earlier) => {
     if (earlier === undefined) {
       points.push({ hyperparameters, grid });
-      continue;
+      return;
     }
     const known = merged.get(grid) ?? { points: 0, into: new Set() };
     merged.set(grid, { points: known.points + 1, into: known.into.add(earlier) });
-  }
+  });
   const merges = [...merged].map(([grid, { points: count, into }]) => {
     const all = countPoints(sweep.spec.grid[grid] as Grid);
     return { grid, points: all, merged: count, into: [...into] };
@@ -72,18 +68,18 @@ export function expandPoints(sweep: Sweep): { points: Point[]; merges: Merge[] }
   return { points, merges };
 }
 
-/** Every point of every grid, in the order of the trials; those that were named before say where: `earlier`. One after the other,
- * because there may be 100,000.
+/** Visits every point of every grid, in the order of the trials; of those that were named before it says where. There may be 100,000,
+ * so nothing is made of a point but what its trial keeps.
  */
-export function* eachPoint(sweep: Sweep): Generator<NamedPoint> {
+export function eachPoint(sweep: Sweep, visit: Visit): void {
   // Most sweeps name no point twice, and then nobody needs a table of all.
   const first = mayRepeat(sweep) ? new Map<string, number>() : undefined;
   for (const [grid, axes] of sweep.spec.grid.entries()) {
-    for (const point of product(axesOf(axes, sweep.spec.training))) {
-      const earlier = first?.get(point.text);
-      if (earlier === undefined) first?.set(point.text, grid);
-      yield { ...point, grid, earlier };
-    }
+    product(axesOf(axes, sweep.spec.training), (hyperparameters, text) => {
+      const earlier = first?.get(text);
+      if (earlier === undefined) first?.set(text, grid);
+      visit(hyperparameters, text, grid, earlier);
+    });
   }
 }
 
@@ -122,17 +118,19 @@ function withTexts<T>(values: readonly T[]): Valued<T>[] {
   return values.map((value) => ({ value, text: JSON.stringify(value) }));
 }
 
-function* product(axes: Axes): Generator<Pick<NamedPoint, 'hyperparameters' | 'text'>> {
+function product(axes: Axes, visit: (hyperparameters: Hyperparameters, text: string) => void): void {
   for (const widths of axes.widths)
     for (const activation of axes.activation)
       for (const pooling of axes.pooling)
         for (const depth of axes.depth)
           for (const batchSize of axes.batchSize)
             for (const learningRate of axes.learningRate)
-              for (const momentum of axes.momentum)
+              for (const momentum of axes.momentum) {
+                const outer = [widths, activation, pooling, depth, batchSize, learningRate, momentum];
+                const text = `[${outer.map((each) => each.text).join(',')},`;
                 for (const seed of axes.seed)
-                  yield {
-                    hyperparameters: {
+                  visit(
+                    {
                       widths: widths.value,
                       activation: activation.value,
                       pooling: pooling.value,
@@ -142,6 +140,7 @@ function* product(axes: Axes): Generator<Pick<NamedPoint, 'hyperparameters' | 't
                       momentum: momentum.value,
                       seed: seed.value,
                     },
-                    text: `[${widths.text},${activation.text},${pooling.text},${depth.text},${batchSize.text},${learningRate.text},${momentum.text},${seed.text}]`,
-                  };
+                    `${text}${seed.text}]`,
+                  );
+              }
 }

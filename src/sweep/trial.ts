@@ -20,15 +20,15 @@ export interface Trial {
 export function expandTrials(sweep: Sweep): Trial[] {
   const describe = networkDescriber(DATASETS[sweep.spec.training.dataset]);
   const trials: Trial[] = [];
-  for (const { hyperparameters, text, earlier } of eachPoint(sweep)) {
-    if (earlier !== undefined) continue;
+  eachPoint(sweep, (hyperparameters, text, _, earlier) => {
+    if (earlier !== undefined) return;
     const trial = trials.length;
     const network = describe(hyperparameters);
     if (!network) throw new RangeError(`trial ${trial}: its feature map vanishes; parse the sweep first`);
     const { name, parameterCount, multiplyAdds } = network;
     const hyperparametersHash = hashText(text);
     trials.push({ trial, name, hyperparameters, hyperparametersHash, parameterCount, multiplyAdds });
-  }
+  });
   return trials;
 }
 
@@ -66,5 +66,14 @@ function hashText(text: string): string {
     high = (high * 0x1b3 + Math.floor(product / 2 ** 32) + ((low << 8) >>> 0)) >>> 0;
     low = product >>> 0;
   }
-  return high.toString(16).padStart(8, '0') + low.toString(16).padStart(8, '0');
+  // One flat text: of two that are joined, both are kept beside the sum, and a grid of 100,000 is as much garbage as it is trials.
+  for (let at = 0; at < 8; at++) {
+    const shift = 28 - 4 * at;
+    digits[at] = HEX.charCodeAt((high >>> shift) & 15);
+    digits[at + 8] = HEX.charCodeAt((low >>> shift) & 15);
+  }
+  return String.fromCharCode(...digits);
 }
+
+const HEX = '0123456789abcdef';
+const digits = new Array<number>(16).fill(0);

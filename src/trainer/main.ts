@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { readEnvironment } from '../shared/env.ts';
+import { ASSIGNMENT_VARIABLE, readEnvironment } from '../shared/env.ts';
 import { type Assignment, decodeAssignment, encodeAssignment } from '../sweep/assignment.ts';
 import { InvalidConfigError, InvalidMessageError, messageOf } from '../sweep/errors.ts';
 import { encodeMeasurement } from '../sweep/measurement.ts';
@@ -13,17 +13,18 @@ import { Session } from './session.ts';
 import { Telemetry } from './telemetry.ts';
 
 const USAGE =
-  'usage: main.ts --assignment FILE --result FILE [--attempt-uid UID] [--model FOLDER] [--native-binding FILE]\n' +
+  'usage: main.ts [--assignment FILE] --result FILE [--attempt-uid UID] [--model FOLDER] [--native-binding FILE]\n' +
   '  [--nats-url URL --sweep-uid UID [--nats-ca-file FILE] [--nats-token-file FILE | --nats-user NAME --nats-password-file FILE]]';
 
 let telemetry: Telemetry | undefined;
 
 async function main(): Promise<void> {
   const { assignment: file, result: resultFile, model, ...rest } = parseArguments();
-  const assignment = await readAssignment(file, rest['attempt-uid']);
+  const { cacheFolder, assignment: text } = readEnvironment();
+  const assignment = await readAssignment(file, text, rest['attempt-uid']);
   telemetry = openTelemetry(rest, assignment);
   const session = new Session({
-    cacheFolder: readEnvironment().cacheFolder,
+    cacheFolder,
     nativeBinding: rest['native-binding'],
     warn: (line) => process.stderr.write(`${line}\n`),
     onProgress: (progress, milestone) => milestone && telemetry?.progress(progress),
@@ -80,14 +81,21 @@ function endTelemetry(how: { readonly withModel: boolean }): void {
   if (missing !== undefined) process.stderr.write(`${missing}\n`);
 }
 
-/** @param attemptUID replaces the one in the file: who creates a Pod cannot know its UID
- * @throws InvalidConfigError naming the file and what is wrong with it */
-async function readAssignment(file: string, attemptUID: string | undefined): Promise<Assignment> {
+/** @param file none: the assignment stands in the environment
+ * @param attemptUID replaces the one in the assignment: who creates a Pod cannot know its UID
+ * @throws InvalidConfigError naming where it stands and what is wrong with it */
+async function readAssignment(
+  file: string | undefined,
+  text: string | undefined,
+  attemptUID: string | undefined,
+): Promise<Assignment> {
+  if (file === undefined && text === undefined)
+    throw new InvalidConfigError(`neither --assignment nor ${ASSIGNMENT_VARIABLE} says what to train; ${USAGE}`);
   try {
-    const assignment = decodeAssignment(await readFile(file, 'utf8'));
+    const assignment = decodeAssignment(file === undefined ? (text ?? '') : await readFile(file, 'utf8'));
     return attemptUID === undefined ? assignment : decodeAssignment(encodeAssignment({ ...assignment, attemptUID }));
   } catch (cause) {
-    throw new InvalidConfigError(`${file}: ${messageOf(cause)}`, { cause });
+    throw new InvalidConfigError(`${file ?? ASSIGNMENT_VARIABLE}: ${messageOf(cause)}`, { cause });
   }
 }
 
@@ -100,7 +108,7 @@ function parseArguments() {
   };
   try {
     const { values } = parseArgs({ options });
-    if (values.assignment && values.result) return { ...values, assignment: values.assignment, result: values.result };
+    if (values.result && values.assignment !== '') return { ...values, result: values.result };
   } catch (cause) {
     throw new InvalidConfigError(`${messageOf(cause)}; ${USAGE}`, { cause });
   }

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { IsObject, type TSchema } from 'typebox';
+import { Check } from 'typebox/value';
 import { buildJob, isOurs, parseJobName } from '../../src/controller/job.ts';
-import { decodeAssignment } from '../../src/sweep/assignment.ts';
+import { AssignmentSchema, decodeAssignment } from '../../src/sweep/assignment.ts';
+import { SweepSchema } from '../../src/sweep/schema.ts';
 import { at } from '../charts/helm.ts';
 import { makeClusterSweep, makeJob, OPTIONS, OTHER_UID, SWEEP_UID, trialOf } from './builders.ts';
 
@@ -58,16 +61,30 @@ test('its Pod is never retried, a disruption is ignored first, and exit 2 fails 
   assert.equal(spec.template.spec.restartPolicy, 'Never');
 });
 
-test('the assignment is an annotation of the Pod alone, and reads back', () => {
-  const { metadata, spec } = buildJob(sweep, trialOf(sweep, 3), 2, OPTIONS);
-  const { annotations } = spec.template.metadata;
-  const assignment = decodeAssignment(annotations['cnn-sweep.dev/assignment']);
+test('the assignment stands in the environment of the container, and reads back', () => {
+  const { job, container } = podOf();
+  const { metadata } = job;
+  const { value = '' } = container.env.find(({ name }) => name === 'CNN_SWEEP_ASSIGNMENT') ?? {};
+  const assignment = decodeAssignment(value);
   assert.deepEqual([assignment.sweep, assignment.trial, assignment.attempt], ['study', 3, 2]);
   assert.equal(assignment.hyperparametersHash, trialOf(sweep, 3).hyperparametersHash);
   assert.deepEqual(metadata.annotations, {
     'cnn-sweep.dev/hyperparameters-hash': assignment.hyperparametersHash,
   });
 });
+
+test('the kubelet finds nothing to expand in an assignment, whatever a Sweep says', () => {
+  // The UID is ours, and the Sweep's name is checked where it is read.
+  assert.deepEqual(textsWith('$(HOME)', AssignmentSchema.properties), ['sweep', 'attemptUID']);
+  assert.deepEqual(textsWith('$(HOME)', SweepSchema.properties.metadata.properties), []);
+});
+
+/** Names of the fields that may be this text. */
+function textsWith(text: string, properties: Readonly<Record<string, TSchema>>): string[] {
+  return Object.entries(properties).flatMap(([name, schema]) =>
+    IsObject(schema) ? textsWith(text, schema.properties) : Check(schema, text) ? [name] : [],
+  );
+}
 
 test('the Pod is restricted and gets no token', () => {
   const { pod, container } = podOf();
@@ -103,16 +120,18 @@ test('a trial that may tell how it gets on has a token for that alone, and trust
     '--nats-ca-file',
     '/etc/cnn-sweep/nats-ca.crt',
   ]);
-  assert.deepEqual(pod.volumes.at(-1), {
+  assert.deepEqual(at(pod.volumes, 1), {
     name: 'nats',
     projected: { sources: [{ serviceAccountToken: { path: 'token', audience: 'nats', expirationSeconds: 600 } }] },
   });
   const mount = { name: 'nats', mountPath: '/var/run/secrets/cnn-sweep/nats', readOnly: true };
-  assert.deepEqual(container.volumeMounts.at(-1), mount);
+  const authority = { name: 'nats-ca', mountPath: '/etc/cnn-sweep', readOnly: true };
+  assert.deepEqual(container.volumeMounts.slice(1), [mount, authority]);
   assert.equal(at(job.spec.template.metadata.annotations, 'cnn-sweep.dev/nats-ca'), 'PEM');
-  assert.deepEqual(at(pod.volumes, 0, 'downwardAPI', 'items', 1), {
-    path: 'nats-ca.crt',
-    fieldRef: { fieldPath: "metadata.annotations['cnn-sweep.dev/nats-ca']" },
+  const fieldRef = { fieldPath: "metadata.annotations['cnn-sweep.dev/nats-ca']" };
+  assert.deepEqual(pod.volumes.at(-1), {
+    name: 'nats-ca',
+    downwardAPI: { items: [{ path: 'nats-ca.crt', fieldRef }] },
   });
   assert.equal(pod.automountServiceAccountToken, false);
 });

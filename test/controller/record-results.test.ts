@@ -99,8 +99,8 @@ test('where nothing runs any more they wait a second', async () => {
 });
 
 test('those that a slice has no room for are in the next one a second later, whatever runs', async () => {
-  const results = recording({ recorded: 199, writeMs: 400 });
-  const found = [...results.ended(199, 3), results.running(300)];
+  const results = recording({ recorded: 24, writeMs: 400 });
+  const found = [...results.ended(24, 178), results.running(300)];
   assert.equal(await results.turn(found), 1_000);
   assert.equal(results.recorded, 200);
   results.advance(1_000);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -68,6 +68,13 @@ describe('the trainer exits 2, says why in one line and writes no result', () =>
     assert.match(stderr.replace(file, 'FILE'), /^FILE: attemptUID: "": must not have fewer than 1 characters\n$/);
   });
 
+  test('if the assignment in its environment is none', async () => {
+    const env = { CNN_SWEEP_ASSIGNMENT: json({ backend: 'quantum' }) };
+    const { code, stderr } = await start('main.ts', ['--result', join(folder, 'result.json')], { env }).ended;
+    assert.equal(code, 2);
+    assert.match(stderr, /^CNN_SWEEP_ASSIGNMENT: backend: "quantum": must be one of auto, gpu, native, wasm, cpu\n$/);
+  });
+
   test('if the binding that it is told to use is not there', async () => {
     const args = ['--native-binding', '/nowhere/tfjs_binding.node'];
     const { code, stderr } = await (await startOn(text({ backend: 'native' }), {}, args)).ended;
@@ -76,13 +83,21 @@ describe('the trainer exits 2, says why in one line and writes no result', () =>
   });
 
   const usage =
-    /usage: main\.ts --assignment FILE --result FILE \[--attempt-uid UID\] \[--model FOLDER\] \[--native-binding FILE\]\n {2}\[--nats-url URL --sweep-uid UID .*\]\n$/;
+    /usage: main\.ts \[--assignment FILE\] --result FILE \[--attempt-uid UID\] \[--model FOLDER\] \[--native-binding FILE\]\n {2}\[--nats-url URL --sweep-uid UID .*\]\n$/;
   const calls: Record<string, { args: string[]; want: RegExp }> = {
     'if it is told nothing': { args: [], want: usage },
     'if it is not told where the result goes': { args: ['--assignment', 'a.json'], want: usage },
     'if it is told what it does not know': {
       args: ['--epochs', '3'],
       want: /^Unknown option '--epochs'.*usage: main\.ts/,
+    },
+    'if nothing says what to train': {
+      args: ['--result', '/nowhere/r.json'],
+      want: /^neither --assignment nor CNN_SWEEP_ASSIGNMENT says what to train; usage: main\.ts/,
+    },
+    'if the file of the assignment has no name': {
+      args: ['--assignment', '', '--result', '/nowhere/r.json'],
+      want: usage,
     },
     'if there is no such assignment': {
       args: ['--assignment', '/nowhere/a.json', '--result', '/nowhere/r.json'],
@@ -122,17 +137,12 @@ describe('on real images', { timeout: 240_000 }, () => {
     assert.equal(decodeResult(await readFile(result, 'utf8')).attemptUID, '6c5a-pod');
   });
 
-  test("the trainer reads what the downward API writes, and writes into the file that the kubelet mounts as the container's own", async () => {
-    const volume = await mkdtemp(join(folder, 'volume-'));
-    await mkdir(join(volume, '..2026_01_02'));
-    await writeFile(join(volume, '..2026_01_02', 'assignment.json'), text({ training: { trainingExamples: 10 } }));
-    await symlink('..2026_01_02', join(volume, '..data'));
-    await symlink('..data/assignment.json', join(volume, 'assignment.json'));
+  test("the trainer reads its environment, and writes into the file that the kubelet mounts as the container's own", async () => {
+    const env = { CNN_SWEEP_ASSIGNMENT: text({ training: { trainingExamples: 10 } }) };
     const terminationLog = join(folder, 'termination-log');
     await writeFile(terminationLog, 'x'.repeat(5000));
     const { ino } = await stat(terminationLog);
-    const args = ['--assignment', join(volume, 'assignment.json'), '--result', terminationLog];
-    assert.equal((await start('main.ts', args).ended).code, 0);
+    assert.equal((await start('main.ts', ['--result', terminationLog], { env }).ended).code, 0);
     assert.equal(decodeResult(await readFile(terminationLog, 'utf8')).outcome, 'Succeeded');
     assert.equal((await stat(terminationLog)).ino, ino, 'a rename would not have reached the kubelet');
   });
