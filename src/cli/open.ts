@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { tellFolder } from '../dashboard/local-source.ts';
 import { Store } from '../dashboard/store.ts';
 import { FILES } from '../local/folder.ts';
+import { isHeld } from '../local/lock.ts';
 import { InvalidConfigError } from '../sweep/errors.ts';
 import { interrupts } from './interrupts.ts';
 import { addressOf, isPageBuilt, keptModels, modelsOf, openLocalPage } from './local-page.ts';
@@ -20,7 +21,7 @@ export async function open(folder: string, { port }: OpenOptions, output: Output
   const store = new Store();
   const tell = async () => {
     const found = await readRunFolder(folder);
-    const uid = tellFolder(store, found);
+    const uid = tellFolder(store, found, await isHeld(folder));
     for (const [trial, attemptUID] of await keptModels(folder)) store.setModel(uid, trial, attemptUID);
     return found.sweep.metadata.name;
   };
@@ -53,11 +54,12 @@ export async function open(folder: string, { port }: OpenOptions, output: Output
   }
 }
 
-/** Changes with every record and every epoch. */
+/** Changes with every record and every epoch, and when a run begins or ends: also one that is killed. */
 async function stampOf(folder: string): Promise<string> {
   const sizes = [FILES.journal, FILES.curves].map(async (name) => {
     const found = await stat(join(folder, name)).catch(() => undefined);
     return `${found?.size} ${found?.mtimeMs}`;
   });
-  return (await Promise.all(sizes)).join(', ');
+  const held = await isHeld(folder).catch(() => false);
+  return `${held}, ${(await Promise.all(sizes)).join(', ')}`;
 }

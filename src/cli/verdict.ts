@@ -3,7 +3,7 @@ import { toCsv } from '../report/csv.ts';
 import { fold, summarise } from '../sweep/curve.ts';
 import { InvalidConfigError } from '../sweep/errors.ts';
 import { percent, points } from '../sweep/finding.ts';
-import { candidatesOf } from '../sweep/records.ts';
+import { candidateOf } from '../sweep/records.ts';
 import type { TrialResult } from '../sweep/result.ts';
 import type { Selection, Sweep } from '../sweep/schema.ts';
 import { groupBySeed } from '../sweep/seeds.ts';
@@ -67,7 +67,8 @@ async function readFolderToJudge(folder: string, thresholds: string | undefined)
   const { sweep: recorded, results, notes } = await readRunFolder(folder);
   const selection = thresholds === undefined ? undefined : (await readSweepFile(thresholds)).sweep.spec.selection;
   const sweep = selection ? { ...recorded, spec: { ...recorded.spec, selection } } : recorded;
-  const candidates = candidatesOf(results.values(), sweep.spec.training.epochs);
+  const { epochs } = sweep.spec.training;
+  const candidates = Array.from(results.values(), (result) => candidateOf(result, epochs));
   return { sweep, trials: expandTrials(sweep), candidates, results, notes };
 }
 

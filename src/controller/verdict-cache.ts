@@ -1,27 +1,30 @@
-import { findingOf } from '../sweep/finding.ts';
-import { candidatesOf, judgeResults } from '../sweep/records.ts';
+import { type Finding, findingOf } from '../sweep/finding.ts';
+import { candidateOf } from '../sweep/records.ts';
 import type { Selection, Sweep } from '../sweep/schema.ts';
-import { type Contender, choose, contenderOf, isEligible, type Score } from '../sweep/selection.ts';
+import { choose, contenderOf, isEligible, type Score } from '../sweep/selection.ts';
 import type { TrialRecord } from '../sweep/slice.ts';
-import { nameBest, type Verdict } from '../sweep/verdict.ts';
+import { leastOverfit, nameBest, nameNone, type Refusal, refusalOf, type Verdict } from '../sweep/verdict.ts';
 
 /** What the status shows of a verdict. */
 export type NamedBest = Pick<Verdict, 'best' | 'reason' | 'message'>;
 
-/** Judges the records of one Sweep as judgeResults does, in a fraction of its time: every record is read once, and of those that can
- * be chosen only the best is put into words. At 10,000 trials judging all takes longer than the rest of a turn.
+/** What counts of a record: its score if it can be chosen, else what speaks against it. */
+type Judged = { readonly score: Score } | { readonly refusal: Refusal };
+
+/** Judges the records of one Sweep as judgeResults does, in a fraction of its time: every record is read once, and only the one that
+ * is named is put into words. At 10,000 trials judging all takes longer than the rest of a turn.
  */
 export class VerdictCache {
   #selection: Selection | undefined;
-  /** Records never change; null: not eligible. The scores alone: 10,000 findings in words are 5 MB. */
-  #scores = new WeakMap<TrialRecord, Score | null>();
+  /** Records never change. The figures alone: 10,000 findings in words are 5 MB. */
+  #judged = new WeakMap<TrialRecord, Judged>();
   #last: { readonly records: ReadonlyMap<number, TrialRecord>; readonly named: NamedBest } | undefined;
 
   judge(sweep: Sweep, records: ReadonlyMap<number, TrialRecord>): NamedBest {
     const { selection } = sweep.spec;
     if (this.#selection !== selection) {
       this.#selection = selection;
-      this.#scores = new WeakMap();
+      this.#judged = new WeakMap();
       this.#last = undefined;
     }
     if (this.#last && sameRecords(this.#last.records, records)) return this.#last.named;
@@ -32,37 +35,39 @@ export class VerdictCache {
 
   #name(sweep: Sweep, records: ReadonlyMap<number, TrialRecord>): NamedBest {
     const { selection } = sweep.spec;
-    const eligible = Array.from(records.values(), (record) => this.#scoreOf(sweep, record)).filter(
-      (score) => score !== null,
-    );
-    const choice = choose(eligible, selection.parsimony);
-    const record = choice && records.get(choice.best.trial);
-    const contender = record && contenderFrom(sweep, record);
-    if (choice && contender) return nameBest(choice, contender.finding);
-    // Nothing is eligible: the sentence then speaks of all.
-    const { best, reason, message } = judgeResults(sweep, records.values());
-    return { best, reason, message };
+    const scores: Score[] = [];
+    const refusals: Refusal[] = [];
+    for (const record of records.values()) {
+      const judged = this.#judge(sweep, record);
+      if ('score' in judged) scores.push(judged.score);
+      else refusals.push(judged.refusal);
+    }
+    const findingAt = (trial: number | undefined) => {
+      const record = trial === undefined ? undefined : records.get(trial);
+      return record && judgeRecord(sweep, record).finding;
+    };
+    const choice = choose(scores, selection.parsimony);
+    const best = findingAt(choice?.best.trial);
+    if (choice && best) return nameBest(choice, best);
+    return nameNone(refusals, findingAt(leastOverfit(refusals)?.trial), selection);
   }
 
-  #scoreOf(sweep: Sweep, record: TrialRecord): Score | null {
-    const known = this.#scores.get(record);
-    if (known !== undefined) return known;
-    const contender = contenderFrom(sweep, record);
-    const score = contender ? withoutFinding(contender) : null;
-    this.#scores.set(record, score);
-    return score;
+  #judge(sweep: Sweep, record: TrialRecord): Judged {
+    const known = this.#judged.get(record);
+    if (known) return known;
+    const { judged } = judgeRecord(sweep, record);
+    this.#judged.set(record, judged);
+    return judged;
   }
 }
 
-/** Undefined of a trial that cannot be chosen. */
-function contenderFrom({ spec }: Sweep, record: TrialRecord): Contender | undefined {
-  const [candidate] = candidatesOf([record], spec.training.epochs);
-  const finding = candidate && findingOf(candidate.trial, candidate.summary, spec.selection);
-  return finding && isEligible(finding) ? contenderOf(finding, candidate.parameterCount) : undefined;
-}
-
-function withoutFinding({ trial, parameterCount, validationLoss, standardError }: Contender): Score {
-  return { trial, parameterCount, validationLoss, standardError };
+function judgeRecord({ spec }: Sweep, record: TrialRecord): { readonly finding: Finding; readonly judged: Judged } {
+  const { trial, parameterCount, summary } = candidateOf(record, spec.training.epochs);
+  const finding = findingOf(trial, summary, spec.selection);
+  const contender = isEligible(finding) ? contenderOf(finding, parameterCount) : undefined;
+  if (!contender) return { finding, judged: { refusal: refusalOf(finding, spec.selection) } };
+  const { validationLoss, standardError } = contender;
+  return { finding, judged: { score: { trial, parameterCount, validationLoss, standardError } } };
 }
 
 function sameRecords(a: ReadonlyMap<number, TrialRecord>, b: ReadonlyMap<number, TrialRecord>): boolean {

@@ -220,7 +220,9 @@ const summary = {
   createdAt: time('When it was created.'),
   startTime: time('When the first trial began.'),
   completionTime: time('When the last trial was recorded.'),
-  secondsLeft: number('An estimate from the epochs so far; null while nothing is known.'),
+  secondsLeft: number(
+    'An estimate from the epochs so far; null while nothing is known, and while the sweep is suspended.',
+  ),
   /** Since when what is shown may be old: the API server, NATS or the run is out of reach. */
   staleSince: time('Null while it is live.'),
 };

@@ -127,17 +127,31 @@ export interface ReadFolder {
   readonly notes: readonly string[];
 }
 
-/** Shows a run folder that nobody writes to now. @returns the UID of the sweep in the store */
-export function tellFolder(store: Store, { sweep, sweepText, results, measurements, notes }: ReadFolder): string {
+/** Shows a run folder as it lies there. @param isHeld a run goes on in it @returns the UID of the sweep in the store */
+export function tellFolder(store: Store, folder: ReadFolder, isHeld: boolean): string {
+  const { sweep, sweepText, results, measurements, notes } = folder;
   const { name } = sweep.metadata;
   const uid = `${LOCAL}-${name}`;
   store.putSweep({ namespace: LOCAL, name, uid, source: 'folder', sweep, sweepText, phase: 'Suspended' });
   for (const measurement of measurements) store.measure(uid, measurement);
   for (const result of results.values()) store.record(uid, result, null);
+  // Who measured and is not recorded ran when the run ended; what it measured next time is another attempt's.
+  if (!isHeld) for (const trial of unrecorded(folder)) store.setTrial(uid, trial, INTERRUPTED);
   for (const note of notes) store.note(note, uid);
   const total = store.sweep(LOCAL, name)?.trials.length ?? 0;
   const counts = countOutcomes(results.values(), total);
   const isFailed = counts.succeeded === 0 && counts.failed > 0;
-  store.changeSweep(uid, { phase: isFailed ? 'Failed' : isComplete(counts) ? 'Complete' : 'Suspended' });
+  const ended = isFailed ? 'Failed' : isComplete(counts) ? 'Complete' : 'Suspended';
+  store.changeSweep(uid, { phase: isHeld ? 'Running' : ended });
   return uid;
+}
+
+const INTERRUPTED = {
+  phase: 'Waiting',
+  attemptUID: null,
+  reason: 'its run was interrupted; the next attempt begins with the first epoch',
+} as const;
+
+function unrecorded({ measurements, results }: ReadFolder): Set<number> {
+  return new Set(measurements.map(({ trial }) => trial).filter((trial) => !results.has(trial)));
 }

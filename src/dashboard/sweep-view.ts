@@ -73,11 +73,12 @@ function trainingExamplesOf({ dataset, validationFraction, trainingExamples }: T
   return Math.min(left, trainingExamples ?? left);
 }
 
-/** Seconds until the sweep is over, from what epochs took that were trained; null as long as nothing is known. A trial that has not
- * run is taken to cost as its multiply-adds: beyond a small floor time follows them closely enough.
+/** Seconds until the sweep is over, from what epochs took that were trained; null as long as nothing is known, and while
+ * nothing new starts. A trial that has not run is taken to cost as its multiply-adds: beyond a small floor time follows them closely enough.
  */
 function secondsLeft(entry: SweepFacts): number | null {
-  if (entry.input.phase === 'Complete' || entry.input.phase === 'Failed') return null;
+  const { phase } = entry.input;
+  if (phase === 'Complete' || phase === 'Failed' || phase === 'Suspended') return null;
   let timedSeconds = 0;
   let timedCost = 0;
   let costLeft = 0;

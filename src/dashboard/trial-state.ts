@@ -1,7 +1,7 @@
 import { type Curve, summarise } from '../sweep/curve.ts';
 import { type Finding, findingOf } from '../sweep/finding.ts';
 import type { Measurement, Progress } from '../sweep/measurement.ts';
-import { candidatesOf } from '../sweep/records.ts';
+import { candidateOf } from '../sweep/records.ts';
 import type { TrialResult } from '../sweep/result.ts';
 import type { Selection } from '../sweep/schema.ts';
 import type { Trial } from '../sweep/trial.ts';
@@ -142,9 +142,9 @@ export class TrialState {
   /** Recorded: what the judge says of it. Before that: what the curve would say if training ended here. */
   #findingOf(curve: Curve | undefined, selection: Selection, epochsPlanned: number): Finding | null {
     if (this.record) {
-      const [candidate] = candidatesOf([this.record], epochsPlanned);
+      const { trial, summary } = candidateOf(this.record, epochsPlanned);
       const hasResult = this.record.outcome !== 'Failed' && this.record.summary !== null;
-      return candidate && hasResult ? findingOf(candidate.trial, candidate.summary, selection) : null;
+      return hasResult ? findingOf(trial, summary, selection) : null;
     }
     if (!curve || curve.epochs.length === 0) return null;
     return findingOf(this.trial.trial, summarise(curve.epochs, curve.epochs.length), selection);

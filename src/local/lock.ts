@@ -42,25 +42,40 @@ export async function checkUnused(folder: string): Promise<void> {
   await checkHolders(folder, await describeProcess());
 }
 
-async function checkHolders(folder: string, us: Holder, ours?: string): Promise<void> {
-  const names = (await readdir(folder)).filter((name) => name.startsWith(PREFIX) && !name.endsWith('.tmp'));
-  for (const name of names) if (name !== ours) await checkHolder(join(folder, name), us);
+/** Whether a process holds the folder now, or may: of another host's nobody here can tell. Changes nothing. */
+export async function isHeld(folder: string): Promise<boolean> {
+  const us = await describeProcess();
+  for (const file of await locksOf(folder)) {
+    const use = await useOf(file, us);
+    if (use !== 'gone' && use !== 'dead') return true;
+  }
+  return false;
 }
 
-async function checkHolder(file: string, us: Holder): Promise<void> {
+async function checkHolders(folder: string, us: Holder, ours?: string): Promise<void> {
+  for (const file of await locksOf(folder)) {
+    if (ours !== undefined && file === join(folder, ours)) continue;
+    const use = await useOf(file, us);
+    if (use === 'dead') await rm(file, { force: true });
+    else if (use !== 'gone') throw new InvalidConfigError(use.words);
+  }
+}
+
+async function locksOf(folder: string): Promise<string[]> {
+  const names = (await readdir(folder)).filter((name) => name.startsWith(PREFIX) && !name.endsWith('.tmp'));
+  return names.map((name) => join(folder, name));
+}
+
+/** What a file says of who holds its folder: nobody any more, or in words. */
+async function useOf(file: string, us: Holder): Promise<'gone' | 'dead' | { readonly words: string }> {
   const holder = await readHolder(file);
-  if (holder === 'gone') return;
+  if (holder === 'gone') return 'gone';
   if (holder === undefined)
-    throw new InvalidConfigError(`in use, but by whom is unreadable; if no run is going on, delete ${file}`);
-  if (holder.host !== us.host || holder.namespace !== us.namespace) {
-    throw new InvalidConfigError(
-      `in use by process ${holder.pid} of host ${holder.host} since ${clock(holder.since)}; if it is gone, delete ${file}`,
-    );
-  }
-  if (await isAlive(holder, us)) {
-    throw new InvalidConfigError(`in use by process ${holder.pid} since ${clock(holder.since)}`);
-  }
-  await rm(file, { force: true });
+    return { words: `in use, but by whom is unreadable; if no run is going on, delete ${file}` };
+  const since = `since ${clock(holder.since)}`;
+  if (holder.host !== us.host || holder.namespace !== us.namespace)
+    return { words: `in use by process ${holder.pid} of host ${holder.host} ${since}; if it is gone, delete ${file}` };
+  return (await isAlive(holder, us)) ? { words: `in use by process ${holder.pid} ${since}` } : 'dead';
 }
 
 async function readHolder(file: string): Promise<Holder | 'gone' | undefined> {

@@ -21,12 +21,8 @@ export function countOutcomes(results: Iterable<{ readonly outcome: Outcome }>, 
 }
 
 /** What the judge looks at. A trial that failed has an empty curve, whatever it had learned: it can never win. */
-export function candidatesOf(results: Iterable<TrialResult>, epochs: number): Candidate[] {
-  return [...results].map(({ trial, outcome, parameterCount, summary }) => ({
-    trial,
-    parameterCount,
-    summary: (outcome === 'Failed' ? null : summary) ?? summarise([], epochs),
-  }));
+export function candidateOf({ trial, outcome, parameterCount, summary }: TrialResult, epochs: number): Candidate {
+  return { trial, parameterCount, summary: (outcome === 'Failed' ? null : summary) ?? summarise([], epochs) };
 }
 
 /** Every trial has a record that stays: one that was stopped is only cut off. */
@@ -36,5 +32,9 @@ export function isComplete({ waiting, stopped }: Counts): boolean {
 
 /** Judges what is recorded. */
 export function judgeResults(sweep: Sweep, results: Iterable<TrialResult>): Verdict {
-  return judge(candidatesOf(results, sweep.spec.training.epochs), sweep.spec.selection);
+  const { training, selection } = sweep.spec;
+  return judge(
+    Array.from(results, (result) => candidateOf(result, training.epochs)),
+    selection,
+  );
 }

@@ -100,12 +100,12 @@ export function judge(candidates: Iterable<Candidate>, selection: Selection): Ve
   const named = choice && nameBest(choice, choice.best.finding);
   const alternatives = alternativesTo(named?.best ?? null, all, finishers, selection);
   if (named) return { ...named, leastOverfit: null, findings, alternatives, ...lowestAndClose(choice) };
-  const leastOverfit = findLeastOverfit(findings, selection);
+  const refusals = findings.map((finding) => refusalOf(finding, selection));
+  const nearest = leastOverfit(refusals)?.trial ?? null;
+  const finding = findings.find(({ trial }) => trial === nearest);
   return {
-    best: null,
-    reason: 'NoEligibleModel',
-    message: explainNone(findings, leastOverfit, selection),
-    leastOverfit: leastOverfit?.trial ?? null,
+    ...nameNone(refusals, finding, selection),
+    leastOverfit: nearest,
     findings,
     alternatives,
     lowest: null,
@@ -122,6 +122,44 @@ export function nameBest(
   const best = buildBest(choice.best, finding);
   const reason = choice.best === choice.lowest ? 'LowestValidationLoss' : 'SimplestWithinOneStandardError';
   return { best, reason, message: explainChoice(best, choice) };
+}
+
+/** What counts of a trial that cannot be chosen. */
+export interface Refusal {
+  readonly trial: number;
+  readonly isFinished: boolean;
+  readonly hasDiverged: boolean;
+  /** @see excessOf */
+  readonly excess: number;
+  /** In nats; 0 where there is none. */
+  readonly validationLoss: number;
+}
+
+export function refusalOf(finding: Finding, selection: Selection): Refusal {
+  return {
+    trial: finding.trial,
+    isFinished: isFinished(finding),
+    hasDiverged: finding.finding === 'Diverged',
+    excess: excessOf(finding, selection),
+    validationLoss: finding.validationLoss ?? 0,
+  };
+}
+
+/** Of those that finished and did not diverge, the one nearest to its limits; then the lower loss, then the lower index. */
+export function leastOverfit(refusals: readonly Refusal[]): Refusal | undefined {
+  return least(
+    refusals.filter((refusal) => refusal.isFinished),
+    (a, b) => a.excess - b.excess || a.validationLoss - b.validationLoss || a.trial - b.trial,
+  );
+}
+
+/** What is said where nothing can be chosen. @param overfitsLeast its finding, if there is such a trial */
+export function nameNone(
+  refusals: readonly Refusal[],
+  overfitsLeast: Finding | undefined,
+  selection: Selection,
+): { readonly best: null; readonly reason: VerdictReason; readonly message: string } {
+  return { best: null, reason: 'NoEligibleModel', message: explainNone(refusals, overfitsLeast, selection) };
 }
 
 function findingsOf(candidates: readonly Candidate[], selection: Selection): Finding[] {
@@ -203,17 +241,6 @@ function buildAlternative(rule: RuleName, pick: Contender | undefined, best: Bes
   };
 }
 
-/** Of those that finished and did not diverge, the one nearest to its limits; then the lower loss, then the lower index. */
-function findLeastOverfit(findings: readonly Finding[], selection: Selection): Finding | undefined {
-  return least(
-    findings.filter(isFinished),
-    (a, b) =>
-      excessOf(a, selection) - excessOf(b, selection) ||
-      (a.validationLoss ?? 0) - (b.validationLoss ?? 0) ||
-      a.trial - b.trial,
-  );
-}
-
 function explainChoice(best: BestModel, { lowest, withinOneStandardError }: Choice<Score>): string {
   const loss = `validation loss ${formatLoss(best.validationLoss)} ± ${formatLoss(best.validationLossStandardError)}`;
   const figures = `${loss}, accuracy ${formatAccuracy(best.validationAccuracy)}, gap ${points(best.gap)}, rise ${percent(best.rise)}`;
@@ -226,20 +253,20 @@ function explainChoice(best: BestModel, { lowest, withinOneStandardError }: Choi
 }
 
 function explainNone(
-  findings: readonly Finding[],
-  leastOverfit: Finding | undefined,
+  refusals: readonly Refusal[],
+  overfitsLeast: Finding | undefined,
   { checkpoint }: Selection,
 ): string {
   const nothing =
-    findings.length === 1 ? 'the only trial is not eligible' : `none of ${findings.length} trials is eligible`;
-  if (leastOverfit) {
+    refusals.length === 1 ? 'the only trial is not eligible' : `none of ${refusals.length} trials is eligible`;
+  if (overfitsLeast) {
     // BestEpoch has no rise, so only the gap can have refused its trials.
     const advice =
       checkpoint === 'LastEpoch'
         ? 'try fewer epochs, smaller widths, more training images, or checkpoint BestEpoch'
         : 'try smaller widths, more training images, or a higher maxAccuracyGap';
-    return `${nothing}; trial ${leastOverfit.trial} overfits least (${leastOverfit.reason}): ${advice}`;
+    return `${nothing}; trial ${overfitsLeast.trial} overfits least (${overfitsLeast.reason}): ${advice}`;
   }
-  if (findings.some(({ finding }) => finding === 'Diverged')) return `${nothing}: try a smaller learning rate`;
+  if (refusals.some(({ hasDiverged }) => hasDiverged)) return `${nothing}: try a smaller learning rate`;
   return `${nothing}: no trial has finished its epochs`;
 }

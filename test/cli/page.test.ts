@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -119,6 +119,42 @@ describe('the page of this machine', () => {
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
     assert.equal(await page.end(), 0);
+  });
+
+  test('open tells a run that goes on from one that was killed: of that nothing runs, and nobody waits for its end', async (context) => {
+    const cwd = await makeFolder(context);
+    const file = await writeSweep(cwd, sweepText({ training: '' }).replace('epochs: 2', 'epochs: 1000'));
+    const looks: Promise<unknown>[] = [];
+    type Summary = { phase: string; secondsLeft: number | null; trials: { running: number; waiting: number } };
+    const look = async (child: ChildProcess) => {
+      const page = await openFolder(join(cwd, 'runs/tiny'));
+      const during = (await api(page.url, '')) as Summary;
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+      let after = during;
+      while (after.phase === 'Running') {
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        after = (await api(page.url, '')) as Summary;
+      }
+      assert.deepEqual([during.phase, during.trials.running], ['Running', 1]);
+      assert.ok((during.secondsLeft ?? 0) > 0);
+      assert.deepEqual([after.phase, after.trials.running, after.trials.waiting], ['Suspended', 0, 2]);
+      assert.equal(after.secondsLeft, null);
+      const { items } = (await api(page.url, '/curves?trials=0-1')) as { items: { epochs: number[] }[] };
+      assert.ok(
+        items.some(({ epochs }) => epochs.length > 0),
+        'its curve is still there',
+      );
+      assert.equal(await page.end(), 0);
+    };
+    const end = await runProgram(['run', file, ...RUN, '--no-page'], {
+      cwd,
+      onLine: (line, child) => {
+        if (/: epoch \d+\/1000:/.test(line) && looks.length === 0) looks.push(look(child));
+      },
+    });
+    assert.equal(end.signal, 'SIGKILL', end.stderr);
+    await Promise.all(looks);
   });
 
   test('a port that is taken is said before anything trains; nobody asked for it: another one is found', async (context) => {

@@ -129,13 +129,17 @@ test('a run folder as it lies there: its verdict is that of its records', () => 
   const store = makeStore();
   const results = new Map(STUDY.results.map((result) => [result.trial, result]));
   const { sweep, measurements } = STUDY;
-  tellFolder(store, {
-    sweep,
-    sweepText: '# as written\n',
-    results,
-    measurements,
-    notes: ['curves.ndjson: 1 damaged line left out'],
-  });
+  tellFolder(
+    store,
+    {
+      sweep,
+      sweepText: '# as written\n',
+      results,
+      measurements,
+      notes: ['curves.ndjson: 1 damaged line left out'],
+    },
+    false,
+  );
   const entry = store.sweep('local', 'study') ?? assert.fail();
   store.judge(entry);
   assert.deepEqual(entry.verdict, judgeResults(sweep, STUDY.results));
@@ -150,15 +154,42 @@ test('a folder that is not whole, or in which all failed, says so', () => {
   const { sweep } = STUDY;
   const tellOf = (results: typeof STUDY.results) => {
     const store = makeStore();
-    tellFolder(store, {
-      sweep,
-      sweepText: '',
-      results: new Map(results.map((one) => [one.trial, one])),
-      measurements: [],
-      notes: [],
-    });
+    tellFolder(
+      store,
+      {
+        sweep,
+        sweepText: '',
+        results: new Map(results.map((one) => [one.trial, one])),
+        measurements: [],
+        notes: [],
+      },
+      false,
+    );
     return store.sweep('local', 'study')?.summary().phase;
   };
   assert.equal(tellOf(STUDY.results.slice(1)), 'Suspended');
   assert.equal(tellOf(STUDY.results.map((one) => ({ ...one, outcome: 'Failed' as const, summary: null }))), 'Failed');
+});
+
+test('of a folder that a run holds what was measured runs; once nobody holds it, it waits, its curve still shown, until another attempt measures', () => {
+  const store = makeStore();
+  const { sweep } = STUDY;
+  const measurements = STUDY.measurements.filter(({ trial, epoch }) => trial === 3 && epoch <= 5);
+  const tell = (isHeld: boolean, more: typeof measurements = []) => {
+    const found = { sweep, sweepText: '', results: new Map(), measurements: [...measurements, ...more], notes: [] };
+    tellFolder(store, found, isHeld);
+    const entry = store.sweep('local', 'study') ?? assert.fail();
+    const { phase, secondsLeft, trials } = entry.summary();
+    const row = entry.rowOf(entry.trials[3] ?? assert.fail());
+    const of = { phase, isTimed: secondsLeft !== null, running: trials.running, its: row.phase };
+    return { ...of, epochsDone: row.epochsDone, ...(row.phase === 'Waiting' && { reason: row.reason }) };
+  };
+  const held = { phase: 'Running', isTimed: true, running: 1, its: 'Running', epochsDone: 5 };
+  assert.deepEqual(tell(true), held);
+  const reason = 'its run was interrupted; the next attempt begins with the first epoch';
+  const left = { phase: 'Suspended', isTimed: false, running: 0, its: 'Waiting', epochsDone: 5, reason };
+  assert.deepEqual(tell(false), left);
+  assert.deepEqual(tell(false), left, 'looked at again');
+  const again = measurements.slice(0, 1).map((one) => ({ ...one, attemptUID: 'another' }));
+  assert.deepEqual(tell(true, again), { ...held, epochsDone: 1 });
 });

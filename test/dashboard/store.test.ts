@@ -332,6 +332,8 @@ test('the time left follows from what epochs took', () => {
   store.record(UID, makeResult({ trial: 5, seconds: 1 }));
   const fewer = entry().summary().secondsLeft;
   assert.ok(all !== null && fewer !== null && fewer < all, `${all} → ${fewer}`);
+  store.changeSweep(UID, { phase: 'Suspended' });
+  assert.equal(entry().summary().secondsLeft, null, 'nothing new starts');
 });
 
 test('10,000 trials: a measurement costs the same however many there are, and more than 10,000 fold in a second', () => {

@@ -6,7 +6,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { openFolder, readCurves, readFolder } from '../../src/local/folder.ts';
-import { lockFolder } from '../../src/local/lock.ts';
+import { isHeld, lockFolder } from '../../src/local/lock.ts';
 import { realTimers } from '../../src/shared/timers.ts';
 import { buildAssignment } from '../../src/sweep/assignment.ts';
 import { expandTrials } from '../../src/sweep/trial.ts';
@@ -217,4 +217,18 @@ test('a lock that cannot be read is not taken over', async (context) => {
   const path = await makeFolder(context);
   await writeFile(join(path, 'lock-odd'), '{');
   await assert.rejects(lockFolder(path), /if no run is going on, delete .*lock-odd$/);
+});
+
+test('who only looks sees whether somebody holds a folder, and leaves every lock where it is', async (context) => {
+  const path = await makeFolder(context);
+  assert.equal(await isHeld(path), false);
+  const release = await lockFolder(path);
+  assert.equal(await isHeld(path), true);
+  await release();
+  assert.equal(await isHeld(path), false);
+  await leaveLock(path, { pid: await pidOfTheDead() }, 'lock-dead');
+  assert.equal(await isHeld(path), false);
+  await writeFile(join(path, 'lock-odd'), '{');
+  assert.equal(await isHeld(path), true, 'by whom is unknown');
+  assert.deepEqual((await readdir(path)).sort(), ['lock-dead', 'lock-odd']);
 });
