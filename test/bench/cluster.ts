@@ -26,17 +26,11 @@ let controller: RunningController;
 try {
   await cluster.addFakeNodes(10, { gpus: PARALLELISM });
   await installKinds(cluster);
-  const bare = Array.from({ length: 1000 }, (_, at) => bareJob(`bare-${at}`));
-  const loop = await jobLoop(cluster.kubeconfig, PARALLELISM, bare);
-  note(`loop over bare Jobs: ${loop.toFixed(1)} Jobs/s`);
-  await untilQuiet();
-  const likeOurs = await measureLikeOurs();
-  note(`loop over Jobs like ours: ${likeOurs.toFixed(1)} Jobs/s`);
   controller = await startController(cluster.kubeconfig);
   const holds = await measureAll(
     {
+      '1,000 trials, 200 at once': measureThousand,
       'first Job after apply': measureFirstJob,
-      '1,000 trials, 200 at once': () => measureThousand(loop, likeOurs),
       [`${LONG.toLocaleString('en-US')} trials`]: measureLong,
       'a grid of 100,000 points': measureLargeGrid,
     },
@@ -118,6 +112,29 @@ async function measureLikeOurs(): Promise<number> {
   return rate;
 }
 
+/** The rival, alone. @returns Jobs a second */
+async function measureBare(name: string): Promise<number> {
+  const jobs = Array.from({ length: 1000 }, (_, at) => bareJob(`${name}-${at}`));
+  const rate = await jobLoop(cluster.kubeconfig, PARALLELISM, jobs);
+  note(`  loop over bare Jobs: ${rate.toFixed(1)} Jobs/s`);
+  await untilQuiet();
+  return rate;
+}
+
+/** @returns trials a second, from apply to the last record, and writes a trial, its Jobs' deletes included */
+async function measureSweep(name: string): Promise<{ rate: number; writes: number }> {
+  const before = await writes();
+  const began = performance.now();
+  await apply(sweep(name, 1024));
+  await finished(name, 1024, 300_000);
+  const rate = 1024 / ((performance.now() - began) / 1000);
+  note(`  sweep: ${rate.toFixed(1)} trials/s`);
+  // The last deletes come 30 s after their records.
+  await until(async () => ((await jobsOf(name)) === 0 ? true : undefined), 'deletes', 120_000, 2000);
+  await untilQuiet();
+  return { rate, writes: ((await writes()) - before) / 1024 };
+}
+
 /** Until nothing is left of the work of whoever was measured last: after a loop the Job controller still writes hundreds of Events, and
  * whoever is measured next would pay for them.
  */
@@ -137,23 +154,36 @@ async function untilQuiet(): Promise<void> {
   );
 }
 
-async function measureThousand(loop: number, likeOurs: number): Promise<Figure[]> {
-  const writesBefore = await writes();
-  const began = performance.now();
-  await apply(sweep('thousand', 1024));
-  await finished('thousand', 1024, 300_000);
-  const rate = 1024 / ((performance.now() - began) / 1000);
-  // The last deletes come 30 s after their records.
-  await until(async () => ((await jobsOf('thousand')) === 0 ? true : undefined), 'deletes', 120_000, 2000);
-  const perTrial = ((await writes()) - writesBefore) / 1024;
+/** The loop, the sweep, the sweep, the loop: a machine that others share is not equally fast all the time, and what it gains or loses
+ * steadily cancels out.
+ */
+async function measureThousand(): Promise<Figure[]> {
+  await controller.stop();
+  const bareBefore = await measureBare('before');
+  const likeOurs = await measureLikeOurs();
+  note(`  loop over Jobs like ours: ${likeOurs.toFixed(1)} Jobs/s`);
+  controller = await startController(cluster.kubeconfig);
+  await controller.line('leading');
+  const sweeps = [await measureSweep('thousand'), await measureSweep('again')];
+  await controller.stop();
+  const bareAfter = await measureBare('after');
+  controller = await startController(cluster.kubeconfig);
+  await controller.line('leading');
+  // As many trials and Jobs each time, so that the mean of the times counts.
+  const bare = harmonicMean([bareBefore, bareAfter]);
+  const rate = harmonicMean(sweeps.map((each) => each.rate));
   return [
-    report('loop over 1,000 bare Jobs, 200 at once', loop, 'Jobs/s'),
+    report('loop over 1,000 bare Jobs, 200 at once', bare, 'Jobs/s'),
     report('loop over 1,000 Jobs like ours, 200 at once', likeOurs, 'Jobs/s'),
     report('1,024 trials, 200 at once', rate, 'trials/s'),
-    figure('the same against the loop over bare Jobs', rate / loop, '×', '>=', 0.8),
+    figure('the same against the loop over bare Jobs', rate / bare, '×', '>=', 0.8),
     report('the same against the loop over Jobs like ours', rate / likeOurs, '×'),
-    figure('API writes a trial', perTrial, '', '<=', 2.5),
+    figure('API writes a trial', Math.max(...sweeps.map((each) => each.writes)), '', '<=', 2.5),
   ];
+}
+
+function harmonicMean(rates: readonly number[]): number {
+  return rates.length / rates.reduce((sum, rate) => sum + 1 / rate, 0);
 }
 
 async function jobsOf(name: string): Promise<number> {

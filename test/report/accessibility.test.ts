@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import type { Browser } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { readReportAssets } from '../../src/dashboard/report-assets.ts';
 import { buildReport, type ReportInput } from '../../src/report/report.ts';
 import { launchBrowser, skipWithoutBrowser } from '../browser.ts';
@@ -54,13 +54,19 @@ describe('the report is accessible, says axe-core', { skip }, () => {
     if (folder) await rm(folder, { recursive: true });
   });
 
-  /** What axe-core finds in a page as it is, one line a node; no rule is switched off. */
-  async function complaintsOf(input: ReportInput, theme: 'light' | 'dark', width: number): Promise<string[]> {
+  /** What axe-core finds in a page as it is, one line a node; no rule is switched off. @param prepare what somebody did before */
+  async function complaintsOf(
+    input: ReportInput,
+    theme: 'light' | 'dark',
+    width: number,
+    prepare?: (page: Page) => Promise<void>,
+  ): Promise<string[]> {
     const file = join(folder, 'report.html');
     await writeFile(file, buildReport(input, assets));
     const page = await browser.newPage({ viewport: { width, height: 900 }, colorScheme: theme });
     await page.goto(pathToFileURL(file).href);
     for (const summary of await page.locator('details:visible > summary').all()) await summary.click();
+    await prepare?.(page);
     // Through the debugger: the page's own policy lets no script in.
     await page.evaluate(readFileSync(axe ?? '', 'utf8'));
     const violations: Violation[] = await page.evaluate('axe.run().then(({ violations }) => violations)');
@@ -84,4 +90,12 @@ describe('the report is accessible, says axe-core', { skip }, () => {
       test(`${sentence}, ${theme}, ${width} pixels wide`, async () => {
         assert.deepEqual(await complaintsOf(input(), theme, width), []);
       });
+
+  test('a chart whose tip is shown', async () => {
+    const hover = async (page: Page) => {
+      await page.locator('.chart [data-mark=dot] circle').first().hover({ force: true });
+      await page.locator('.chart [data-mark=tip] text').first().waitFor();
+    };
+    assert.deepEqual(await complaintsOf(makeStudyReport(), 'light', 1280, hover), []);
+  });
 });

@@ -1,4 +1,5 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { makeImage } from '../../report/charts/image.ts';
 import type { Chart, Plot } from '../../report/charts/marks.ts';
 import type { TableSpecification } from '../../report/charts/tables.ts';
 import { usePage } from './context.ts';
@@ -73,22 +74,8 @@ export function PlotFigure({ title, fileName, draw, shows, table, legend = [], h
 
 function drawSvg(plot: Plot, { options, sentence }: Chart): ReturnType<Plot['plot']> {
   const svg = plot.plot(options);
-  // Its constant style sheet is part of ours: the page's policy admits no other.
-  for (const style of svg.querySelectorAll('style')) style.remove();
-  nameMarks(svg);
-  // What points is drawn anew with each move of the pointer.
-  new MutationObserver(() => nameMarks(svg)).observe(svg, { childList: true, subtree: true });
-  svg.setAttribute('role', 'img');
-  svg.setAttribute('aria-label', sentence);
+  makeImage(svg, sentence);
   return svg;
-}
-
-/** Plot names its groups by their mark in aria-label, which a group may not have: within an image nobody hears it. */
-function nameMarks(svg: Element): void {
-  for (const group of svg.querySelectorAll<SVGGElement>('g[aria-label]')) {
-    group.dataset.mark = group.getAttribute('aria-label') ?? '';
-    group.removeAttribute('aria-label');
-  }
 }
 
 /** What the pointer is nearest to, in any of the charts: a trial, a bar, a cell with its best trial. */

@@ -1,3 +1,4 @@
+import { makeImage } from '../charts/image.ts';
 import type { Chart, Plot as PlotModule } from '../charts/marks.ts';
 import type { TableSpecification } from '../charts/tables.ts';
 import { element } from './dom.ts';
@@ -36,13 +37,7 @@ export function openFigure(selector: string, { shows, draw, table, picked }: Fig
       drawn = wanted;
       const { options, sentence } = draw(width);
       const svg = Plot.plot(options);
-      // Its constant style sheet is part of ours: the page's policy admits no other.
-      svg.querySelector('style')?.remove();
-      nameMarks(svg);
-      // What points is drawn anew with each move of the pointer.
-      new MutationObserver(() => nameMarks(svg)).observe(svg, { childList: true, subtree: true });
-      svg.setAttribute('role', 'img');
-      svg.setAttribute('aria-label', sentence);
+      makeImage(svg, sentence);
       svg.addEventListener('click', () => {
         const trial = trialOf(svg.value);
         if (trial !== undefined) picked(trial);
@@ -52,14 +47,6 @@ export function openFigure(selector: string, { shows, draw, table, picked }: Fig
       fillTable();
     },
   };
-}
-
-/** Plot names its groups by their mark in aria-label, which a group may not have: within an image nobody hears it. */
-function nameMarks(svg: Element): void {
-  for (const group of svg.querySelectorAll<SVGGElement>('g[aria-label]')) {
-    group.dataset.mark = group.getAttribute('aria-label') ?? '';
-    group.removeAttribute('aria-label');
-  }
 }
 
 /** What the pointer is nearest to, in any of the charts: a trial, a point of its curve, a cell with its best trial. */
