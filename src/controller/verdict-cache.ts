@@ -3,13 +3,13 @@ import { candidateOf } from '../sweep/records.ts';
 import type { Selection, Sweep } from '../sweep/schema.ts';
 import { choose, contenderOf, isEligible, type Score } from '../sweep/selection.ts';
 import type { TrialRecord } from '../sweep/slice.ts';
-import { leastOverfit, nameBest, nameNone, type Refusal, refusalOf, type Verdict } from '../sweep/verdict.ts';
+import { type Ineligible, ineligibleOf, leastOverfit, nameBest, nameNone, type Verdict } from '../sweep/verdict.ts';
 
 /** What the status shows of a verdict. */
 export type NamedBest = Pick<Verdict, 'best' | 'reason' | 'message'>;
 
 /** What counts of a record: its score if it can be chosen, else what speaks against it. */
-type Judged = { readonly score: Score } | { readonly refusal: Refusal };
+type Judged = { readonly score: Score } | { readonly ineligible: Ineligible };
 
 /** Judges the records of one Sweep as judgeResults does, in a fraction of its time: every record is read once, and only the one that
  * is named is put into words. At 10,000 trials judging all takes longer than the rest of a turn.
@@ -36,11 +36,11 @@ export class VerdictCache {
   #name(sweep: Sweep, records: ReadonlyMap<number, TrialRecord>): NamedBest {
     const { selection } = sweep.spec;
     const scores: Score[] = [];
-    const refusals: Refusal[] = [];
+    const ineligible: Ineligible[] = [];
     for (const record of records.values()) {
       const judged = this.#judge(sweep, record);
       if ('score' in judged) scores.push(judged.score);
-      else refusals.push(judged.refusal);
+      else ineligible.push(judged.ineligible);
     }
     const findingAt = (trial: number | undefined) => {
       const record = trial === undefined ? undefined : records.get(trial);
@@ -49,7 +49,7 @@ export class VerdictCache {
     const choice = choose(scores, selection.parsimony);
     const best = findingAt(choice?.best.trial);
     if (choice && best) return nameBest(choice, best);
-    return nameNone(refusals, findingAt(leastOverfit(refusals)?.trial), selection);
+    return nameNone(ineligible, findingAt(leastOverfit(ineligible)?.trial), selection);
   }
 
   #judge(sweep: Sweep, record: TrialRecord): Judged {
@@ -65,7 +65,7 @@ function judgeRecord({ spec }: Sweep, record: TrialRecord): { readonly finding: 
   const { trial, parameterCount, summary } = candidateOf(record, spec.training.epochs);
   const finding = findingOf(trial, summary, spec.selection);
   const contender = isEligible(finding) ? contenderOf(finding, parameterCount) : undefined;
-  if (!contender) return { finding, judged: { refusal: refusalOf(finding, spec.selection) } };
+  if (!contender) return { finding, judged: { ineligible: ineligibleOf(finding, spec.selection) } };
   const { validationLoss, standardError } = contender;
   return { finding, judged: { score: { trial, parameterCount, validationLoss, standardError } } };
 }

@@ -100,11 +100,11 @@ export function judge(candidates: Iterable<Candidate>, selection: Selection): Ve
   const named = choice && nameBest(choice, choice.best.finding);
   const alternatives = alternativesTo(named?.best ?? null, all, finishers, selection);
   if (named) return { ...named, leastOverfit: null, findings, alternatives, ...lowestAndClose(choice) };
-  const refusals = findings.map((finding) => refusalOf(finding, selection));
-  const nearest = leastOverfit(refusals)?.trial ?? null;
+  const ineligible = findings.map((finding) => ineligibleOf(finding, selection));
+  const nearest = leastOverfit(ineligible)?.trial ?? null;
   const finding = findings.find(({ trial }) => trial === nearest);
   return {
-    ...nameNone(refusals, finding, selection),
+    ...nameNone(ineligible, finding, selection),
     leastOverfit: nearest,
     findings,
     alternatives,
@@ -125,7 +125,7 @@ export function nameBest(
 }
 
 /** What counts of a trial that cannot be chosen. */
-export interface Refusal {
+export interface Ineligible {
   readonly trial: number;
   readonly isFinished: boolean;
   readonly hasDiverged: boolean;
@@ -135,7 +135,7 @@ export interface Refusal {
   readonly validationLoss: number;
 }
 
-export function refusalOf(finding: Finding, selection: Selection): Refusal {
+export function ineligibleOf(finding: Finding, selection: Selection): Ineligible {
   return {
     trial: finding.trial,
     isFinished: isFinished(finding),
@@ -146,20 +146,20 @@ export function refusalOf(finding: Finding, selection: Selection): Refusal {
 }
 
 /** Of those that finished and did not diverge, the one nearest to its limits; then the lower loss, then the lower index. */
-export function leastOverfit(refusals: readonly Refusal[]): Refusal | undefined {
+export function leastOverfit(ineligible: readonly Ineligible[]): Ineligible | undefined {
   return least(
-    refusals.filter((refusal) => refusal.isFinished),
+    ineligible.filter((each) => each.isFinished),
     (a, b) => a.excess - b.excess || a.validationLoss - b.validationLoss || a.trial - b.trial,
   );
 }
 
 /** What is said where nothing can be chosen. @param overfitsLeast its finding, if there is such a trial */
 export function nameNone(
-  refusals: readonly Refusal[],
+  ineligible: readonly Ineligible[],
   overfitsLeast: Finding | undefined,
   selection: Selection,
 ): { readonly best: null; readonly reason: VerdictReason; readonly message: string } {
-  return { best: null, reason: 'NoEligibleModel', message: explainNone(refusals, overfitsLeast, selection) };
+  return { best: null, reason: 'NoEligibleModel', message: explainNone(ineligible, overfitsLeast, selection) };
 }
 
 function findingsOf(candidates: readonly Candidate[], selection: Selection): Finding[] {
@@ -253,12 +253,12 @@ function explainChoice(best: BestModel, { lowest, withinOneStandardError }: Choi
 }
 
 function explainNone(
-  refusals: readonly Refusal[],
+  ineligible: readonly Ineligible[],
   overfitsLeast: Finding | undefined,
   { checkpoint }: Selection,
 ): string {
   const nothing =
-    refusals.length === 1 ? 'the only trial is not eligible' : `none of ${refusals.length} trials is eligible`;
+    ineligible.length === 1 ? 'the only trial is not eligible' : `none of ${ineligible.length} trials is eligible`;
   if (overfitsLeast) {
     // BestEpoch has no rise, so only the gap can have refused its trials.
     const advice =
@@ -267,6 +267,6 @@ function explainNone(
         : 'try smaller widths, more training images, or a higher maxAccuracyGap';
     return `${nothing}; trial ${overfitsLeast.trial} overfits least (${overfitsLeast.reason}): ${advice}`;
   }
-  if (refusals.some(({ hasDiverged }) => hasDiverged)) return `${nothing}: try a smaller learning rate`;
+  if (ineligible.some(({ hasDiverged }) => hasDiverged)) return `${nothing}: try a smaller learning rate`;
   return `${nothing}: no trial has finished its epochs`;
 }
