@@ -189,14 +189,16 @@ describe('on a real node', { ...options, timeout: 900_000, concurrency: 10 }, ()
   async function over(name: string, phase: SweepStatus['phase'], ms: number, namespace?: string): Promise<SweepStatus> {
     const ask = async () => {
       const status = await statusOf(name, namespace);
-      return status?.phase === phase ? status : undefined;
+      const isOver = status?.phase === 'Complete' || status?.phase === 'Failed';
+      if (isOver) assert.equal(status.phase, phase, JSON.stringify(await recordsOf(name, namespace)));
+      return isOver ? status : undefined;
     };
     return until(ask, `phase ${phase} of ${name}`, ms, 500);
   }
 
-  async function recordsOf(name: string): Promise<TrialRecord[]> {
-    const selector = `--selector=cnn-sweep.dev/sweep=${name}`;
-    const { items } = JSON.parse(await cluster.kubectl('get', 'trialresultslices', selector, '--output=json'));
+  async function recordsOf(name: string, namespace = 'default'): Promise<TrialRecord[]> {
+    const which = [`--selector=cnn-sweep.dev/sweep=${name}`, `--namespace=${namespace}`];
+    const { items } = JSON.parse(await cluster.kubectl('get', 'trialresultslices', ...which, '--output=json'));
     return items.flatMap(({ records }: { records: TrialRecord[] }) => records);
   }
 });
