@@ -65,7 +65,7 @@ const READ_AGAIN_MS = 5_000;
 /** A trial is some ten events, and a turn reads them all at once: of 200 trials that run, a turn for each event would be most of the
  * controller's work.
  */
-const REST_MS = 100;
+const REST_MS = 250;
 /** Sweeps that ended come after those that wait for something: to read 10,000 records takes part of a second. */
 const ENDED_MS = 1_000;
 const IDLE: QueueFigures = { depth: 0, activeWorkers: 0, unfinishedWorkSeconds: 0, longestRunningSeconds: 0 };

@@ -66,7 +66,6 @@ export function buildJob(owner: ClusterSweep, trial: Trial, attempt: number, opt
     [TRIAL_LABEL]: String(trial.trial),
     [ATTEMPT_LABEL]: String(attempt),
   };
-  const annotations = { [HASH_ANNOTATION]: trial.hyperparametersHash };
   // The trainer replaces the UID: the Pod that will run does not exist yet.
   const assignment = buildAssignment(owner.sweep, trial, { attempt, attemptUID: 'pod' });
   return {
@@ -76,7 +75,7 @@ export function buildJob(owner: ClusterSweep, trial: Trial, attempt: number, opt
       name: jobName({ sweep: owner.name, sweepUID: owner.uid, trial: trial.trial, attempt }),
       namespace: owner.namespace,
       labels: { ...labels, ...kueueLabels(trainer) },
-      annotations,
+      annotations: { [HASH_ANNOTATION]: trial.hyperparametersHash },
       ownerReferences: [ownerReferenceTo(owner)],
     },
     spec: {
@@ -98,10 +97,7 @@ export function buildJob(owner: ClusterSweep, trial: Trial, attempt: number, opt
       template: {
         metadata: {
           labels,
-          annotations: {
-            ...annotations,
-            ...(options.nats?.ca !== undefined && { [NATS_CA_ANNOTATION]: options.nats.ca }),
-          },
+          ...(options.nats?.ca !== undefined && { annotations: { [NATS_CA_ANNOTATION]: options.nats.ca } }),
         },
         spec: buildPodSpec(owner, encodeAssignment(assignment), options),
       },

@@ -13,11 +13,11 @@ export const NATS_CA_ANNOTATION = 'cnn-sweep.dev/nats-ca';
 /** Audience of the token that a trial's Pod presents to NATS. */
 export const CALLOUT_AUDIENCE = 'nats';
 
-/** On everything that the controller makes for a Sweep. */
+/** On everything that the controller makes for a Sweep. No more than somebody selects by: the API server follows each field of a Job in
+ * every write of its life. */
 export function ownLabels({ name, uid }: { readonly name: string; readonly uid: string }): Record<string, string> {
   return {
     'app.kubernetes.io/name': 'cnn-sweep',
-    'app.kubernetes.io/managed-by': 'cnn-sweep',
     [SWEEP_UID_LABEL]: uid,
     [SWEEP_LABEL]: name,
   };

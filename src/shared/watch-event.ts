@@ -10,7 +10,7 @@ export type WatchEvent<T extends KubernetesObject> =
  * @throws ApiError for an `ERROR` event, with its code; SyntaxError or TypeError for anything else that is no event
  */
 export function decodeWatchEvent<T extends KubernetesObject>(line: string): WatchEvent<T> {
-  const { type, object } = JSON.parse(line) as { type?: unknown; object?: T };
+  const { type, object } = JSON.parse(withoutManagedFields(line)) as { type?: unknown; object?: T };
   if (type === 'ERROR') throw errorOfStatus(object);
   const version = parseVersion(object?.metadata?.resourceVersion);
   if (type === 'BOOKMARK') return { type, version };
@@ -19,6 +19,18 @@ export function decodeWatchEvent<T extends KubernetesObject>(line: string): Watc
     throw new TypeError('a watch event of an object without name or UID');
   return { type, object, version };
 }
+
+/** Who set which field is the larger part of a Job and of a Pod, and nobody reads it here: not to parse it makes a line a third cheaper.
+ * The API server writes it as the last of the metadata of its own kinds; a custom resource's stands elsewhere, and stays.
+ */
+function withoutManagedFields(line: string): string {
+  // With its quotes it is a key: inside of a text they would be escaped.
+  const from = line.indexOf(',"managedFields":[');
+  const to = from < 0 ? -1 : line.indexOf(END_OF_METADATA, from);
+  return to < 0 ? line : line.slice(0, from) + line.slice(to + 1);
+}
+
+const END_OF_METADATA = ']},"spec":';
 
 /** Versions of one kind are comparable as whole numbers, of any length. @throws TypeError */
 export function parseVersion(version: unknown): bigint {

@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { ASSIGNMENT_VARIABLE } from '../../src/shared/env.ts';
 import type { Box } from './box.ts';
 import { Part } from './part.ts';
 import { buildPrograms, moduleSource, programPath } from './programs.ts';
@@ -78,11 +79,11 @@ const FIGURES =
   '"epoch":1,"trainLoss":1.5,"trainAccuracy":0.5,"validationLoss":1.6,"validationAccuracy":0.45,' +
   '"validationLossStandardError":0.02,"runningTrainLoss":1.7,"seconds":1,"examplesPerSecond":1000';
 
-/** What a trainer writes at its end, from the Pod's own labels: the same figures for every trial. */
+/** What a trainer writes at its end, from its assignment: the same figures for every trial. */
 const RESULT =
-  '{"trial":{{ index .metadata.labels "cnn-sweep.dev/trial" }},"attempt":{{ index .metadata.labels "cnn-sweep.dev/attempt" }},' +
-  '"attemptUID":"{{ .metadata.uid }}","outcome":"Succeeded","reason":"",' +
-  '"hyperparametersHash":"{{ with .metadata.annotations }}{{ index . "cnn-sweep.dev/hyperparameters-hash" }}{{ end }}","parameterCount":1000,' +
+  '{"trial":{{ int $assignment.trial }},"attempt":{{ int $assignment.attempt }},' +
+  '"attemptUID":"{{ $pod.metadata.uid }}","outcome":"Succeeded","reason":"",' +
+  '"hyperparametersHash":"{{ $assignment.hyperparametersHash }}","parameterCount":1000,' +
   '"backend":"native","seconds":1,"summary":{"epochsPlanned":1,"epochsDone":1,"complete":true,"diverged":false,"turningEpoch":1,' +
   `"smoothedLossAtTurn":1.6,"smoothedLossAtEnd":1.6,"best":{${FIGURES}},"last":{${FIGURES}},"rawBest":{${FIGURES}}},` +
   '"test":{"loss":1.6,"accuracy":0.44}}';
@@ -141,7 +142,7 @@ ${OF_A_JOB}
             reason: Completed
             startedAt: {{ $now | Quote }}
             finishedAt: {{ $now | Quote }}
-            message: '{{ with $pod }}${RESULT}{{ end }}'
+            {{ range .env }}{{ if eq .name "${ASSIGNMENT_VARIABLE}" }}{{ $assignment := fromJson .value }}message: '${RESULT}'{{ end }}{{ end }}
       {{ end }}
       phase: Succeeded
 ---

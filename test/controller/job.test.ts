@@ -24,7 +24,6 @@ test('a Job bears the name, the labels and the owner that tell whose it is', () 
   assert.equal(metadata.namespace, 'team');
   const labels = {
     'app.kubernetes.io/name': 'cnn-sweep',
-    'app.kubernetes.io/managed-by': 'cnn-sweep',
     'app.kubernetes.io/component': 'trainer',
     'cnn-sweep.dev/sweep-uid': SWEEP_UID,
     'cnn-sweep.dev/sweep': 'study',
