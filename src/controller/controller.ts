@@ -13,7 +13,7 @@ import type { ControllerMetrics } from './metrics.ts';
 import { Reconciler } from './reconcile.ts';
 import type { Recorded } from './retention.ts';
 import { readStatus } from './status.ts';
-import { type QueueFigures, startQueue, type WorkQueue } from './workqueue.ts';
+import { type QueueFigures, restAfter, startQueue, type WorkQueue } from './workqueue.ts';
 
 /** How to run for the lease. */
 export interface LeaseOptions {
@@ -62,10 +62,6 @@ export interface Controller {
 }
 
 const READ_AGAIN_MS = 5_000;
-/** A trial is some ten events, and a turn reads them all at once: of 200 trials that run, a turn for each event would be most of the
- * controller's work.
- */
-const REST_MS = 250;
 /** Sweeps that ended come after those that wait for something: to read 10,000 records takes part of a second. */
 const ENDED_MS = 1_000;
 const IDLE: QueueFigures = { depth: 0, activeWorkers: 0, unfinishedWorkSeconds: 0, longestRunningSeconds: 0 };
@@ -194,7 +190,7 @@ class RunningController implements Controller {
     const reconciler = new Reconciler({ cluster, caches, log, metrics, events, ...settings, ...times });
     const queue = startQueue({
       turn: (uid) => reconciler.turn(uid),
-      restMs: REST_MS,
+      restMs: restAfter,
       observer: metrics.queue,
       onError: (uid, error, failures, waitMs) => {
         log.error('turn failed', { uid, error, failures, waitMs });

@@ -1,4 +1,3 @@
-import { ASSIGNMENT_VARIABLE } from '../shared/env.ts';
 import type { Job, ObjectMeta } from '../shared/objects.ts';
 import { buildAssignment, encodeAssignment } from '../sweep/assignment.ts';
 import { jobName } from '../sweep/names.ts';
@@ -11,7 +10,7 @@ import {
   HASH_ANNOTATION,
   NATS_CA_ANNOTATION,
   ownerReferenceTo,
-  ownLabels,
+  sweepLabels,
   TRIAL_LABEL,
 } from './labels.ts';
 
@@ -61,10 +60,10 @@ export type JobManifest = ReturnType<typeof buildJob>;
 export function buildJob(owner: ClusterSweep, trial: Trial, attempt: number, options: TrainerOptions) {
   const { trainer } = owner.sweep.spec;
   const labels = {
-    ...ownLabels(owner),
-    'app.kubernetes.io/component': 'trainer',
+    ...sweepLabels(owner),
     [TRIAL_LABEL]: String(trial.trial),
-    [ATTEMPT_LABEL]: String(attempt),
+    // As in the names: a first attempt, which nearly all are, is not said.
+    ...(attempt > 1 && { [ATTEMPT_LABEL]: String(attempt) }),
   };
   // The trainer replaces the UID: the Pod that will run does not exist yet.
   const assignment = buildAssignment(owner.sweep, trial, { attempt, attemptUID: 'pod' });
@@ -96,7 +95,8 @@ export function buildJob(owner: ClusterSweep, trial: Trial, attempt: number, opt
       },
       template: {
         metadata: {
-          labels,
+          // What the policies of the network go by.
+          labels: { 'app.kubernetes.io/name': 'cnn-sweep', 'app.kubernetes.io/component': 'trainer', ...labels },
           ...(options.nats?.ca !== undefined && { annotations: { [NATS_CA_ANNOTATION]: options.nats.ca } }),
         },
         spec: buildPodSpec(owner, encodeAssignment(assignment), options),
@@ -146,6 +146,9 @@ function buildContainer(trainer: Trainer, assignment: string, options: TrainerOp
     image: trainer.image ?? options.image,
     imagePullPolicy: options.pullPolicy,
     args: [
+      // No field of it can hold a $, which the kubelet would expand.
+      '--assignment-json',
+      assignment,
       '--attempt-uid',
       '$(POD_UID)',
       '--result',
@@ -154,8 +157,6 @@ function buildContainer(trainer: Trainer, assignment: string, options: TrainerOp
     ],
     env: [
       { name: 'POD_UID', valueFrom: { fieldRef: { fieldPath: 'metadata.uid' } } },
-      // No field of it can hold a $, which the kubelet would expand.
-      { name: ASSIGNMENT_VARIABLE, value: assignment },
       // TensorFlow reads it when it starts; without, `native` would refuse to train on what is a GPU's node.
       ...(trainer.backend === 'native' ? [{ name: 'CUDA_VISIBLE_DEVICES', value: '-1' }] : []),
     ],

@@ -15,12 +15,8 @@ export const CALLOUT_AUDIENCE = 'nats';
 
 /** On everything that the controller makes for a Sweep. No more than somebody selects by: the API server follows each field of a Job in
  * every write of its life. */
-export function ownLabels({ name, uid }: { readonly name: string; readonly uid: string }): Record<string, string> {
-  return {
-    'app.kubernetes.io/name': 'cnn-sweep',
-    [SWEEP_UID_LABEL]: uid,
-    [SWEEP_LABEL]: name,
-  };
+export function sweepLabels({ name, uid }: { readonly name: string; readonly uid: string }) {
+  return { [SWEEP_UID_LABEL]: uid, [SWEEP_LABEL]: name };
 }
 
 /** Makes a Sweep the controlling owner. It blocks no deletion, so no right on its finalizers is needed. */

@@ -6,7 +6,7 @@ import { CLOSED_AT, MAX_RECORDS, type TrialRecord, TrialRecordSchema } from '../
 import type { Trial } from '../sweep/trial.ts';
 import type { ClusterSweep, SweepIdentity } from './cluster-sweep.ts';
 import { isOwnedBy } from './job.ts';
-import { ownerReferenceTo, ownLabels } from './labels.ts';
+import { ownerReferenceTo, sweepLabels } from './labels.ts';
 
 /** A record that cannot be read. Its trial, if the record says so much, neither starts nor counts. */
 export interface DamagedRecord {
@@ -195,7 +195,7 @@ export function buildSlice(owner: SweepIdentity, slice: number, records: readonl
     metadata: {
       name: sliceName(owner.name, owner.uid, slice),
       namespace: owner.namespace,
-      labels: ownLabels(owner),
+      labels: sweepLabels(owner),
       ownerReferences: [ownerReferenceTo(owner)],
     },
     slice,

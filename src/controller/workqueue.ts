@@ -24,8 +24,8 @@ export interface QueueOptions {
   readonly onError?: (key: string, error: unknown, failures: number, waitMs: number) => void;
   readonly observer?: QueueObserver;
   readonly concurrency?: number;
-  /** From the end of a key's turn to the beginning of its next: what happens meanwhile is one turn. 0 by default. */
-  readonly restMs?: number;
+  /** From the end of a key's turn, which took so long, to the beginning of its next: what happens meanwhile is one turn. 0 by default. */
+  readonly restMs?: (turnMs: number) => number;
   readonly timers?: Timers;
   readonly random?: Random;
 }
@@ -54,6 +54,14 @@ export interface WorkQueue {
   stop(ms: number): Promise<boolean>;
 }
 
+/** How long a Sweep rests after a turn. A trial is some ten events, and a turn reads them all at once: of 200 trials that run, a turn for
+ * each event would be most of the controller's work. A turn is long if the Sweep is large or the API server is busy: such turns take no
+ * more than a third of the time, unless they take more than half a second each.
+ */
+export function restAfter(turnMs: number): number {
+  return Math.min(Math.max(100, 2 * turnMs), 1_000);
+}
+
 const CONCURRENCY = 8;
 const FAILED: Backoff = { baseMs: 1_000, capMs: 300_000 };
 
@@ -69,7 +77,7 @@ class KeyQueue implements WorkQueue {
   readonly #onError: NonNullable<QueueOptions['onError']>;
   readonly #observer: QueueObserver;
   readonly #concurrency: number;
-  readonly #restMs: number;
+  readonly #restMs: (turnMs: number) => number;
   readonly #timers: Timers;
   readonly #random: Random;
   /** Keys that could start, with the time since when, in the order of their coming. */
@@ -92,7 +100,7 @@ class KeyQueue implements WorkQueue {
     this.#onError = onError ?? (() => {});
     this.#observer = observer ?? {};
     this.#concurrency = concurrency ?? CONCURRENCY;
-    this.#restMs = restMs ?? 0;
+    this.#restMs = restMs ?? (() => 0);
     this.#timers = timers ?? realTimers;
     this.#random = random ?? Math.random;
   }
@@ -195,25 +203,26 @@ class KeyQueue implements WorkQueue {
     }
     this.#running.delete(key);
     const result = failed ? 'error' : end ? 'requeue_after' : 'success';
-    this.#observer.ended?.(result, (this.#timers.now() - begun) / 1000);
+    const turnMs = this.#timers.now() - begun;
+    this.#observer.ended?.(result, turnMs / 1000);
     if (failed) {
       this.#again.delete(key);
       this.#fail(key, failed.error);
     } else {
       this.#failures.delete(key);
       if (end) this.addAfter(key, end.againAfterMs);
-      if (!this.#stopped) this.#rest(key);
+      if (!this.#stopped) this.#rest(key, this.#restMs(turnMs));
     }
     this.#startTurns();
     if (this.#running.size === 0) this.#whenIdle();
   }
 
-  #rest(key: string): void {
-    if (this.#restMs === 0) {
+  #rest(key: string, ms: number): void {
+    if (ms === 0) {
       this.#rested(key);
       return;
     }
-    const cancel = this.#timers.after(this.#restMs, () => {
+    const cancel = this.#timers.after(ms, () => {
       this.#rested(key);
       this.#startTurns();
     });

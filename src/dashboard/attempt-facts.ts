@@ -21,6 +21,7 @@ export function trialOf({ metadata }: KubernetesObject): number | undefined {
   return integerOf(metadata.labels?.[TRIAL_LABEL]);
 }
 
+/** A first attempt is not said. */
 function attemptOf({ metadata }: KubernetesObject): number {
   return integerOf(metadata.labels?.[ATTEMPT_LABEL]) ?? 1;
 }

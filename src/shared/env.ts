@@ -1,17 +1,12 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
-/** Where a trial's Pod is told what to do. */
-export const ASSIGNMENT_VARIABLE = 'CNN_SWEEP_ASSIGNMENT';
-
 /** What the environment says, read once by whoever starts the program and then passed on. */
 export interface Environment {
   /** Where data sets and compiled bindings are kept between runs: `$XDG_CACHE_HOME/cnn-sweep`, else `~/.cache/cnn-sweep`. */
   readonly cacheFolder: string;
   /** The terminal can place its cursor: TERM is set and not `dumb`. (NO_COLOR is `styleText`'s to read.) */
   readonly canPlaceCursor: boolean;
-  /** The document of one trial, for a trainer that is given no file. */
-  readonly assignment: string | undefined;
 }
 
 /** The only reader of the process environment. */
@@ -22,7 +17,6 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Env
   return {
     cacheFolder: join(cache, 'cnn-sweep'),
     canPlaceCursor: variables.TERM !== undefined && variables.TERM !== 'dumb',
-    assignment: variables[ASSIGNMENT_VARIABLE],
   };
 }
 

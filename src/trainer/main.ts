@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { ASSIGNMENT_VARIABLE, readEnvironment } from '../shared/env.ts';
+import { readEnvironment } from '../shared/env.ts';
 import { type Assignment, decodeAssignment, encodeAssignment } from '../sweep/assignment.ts';
 import { InvalidConfigError, InvalidMessageError, messageOf } from '../sweep/errors.ts';
 import { encodeMeasurement } from '../sweep/measurement.ts';
@@ -13,19 +13,19 @@ import { Session } from './session.ts';
 import { Telemetry } from './telemetry.ts';
 
 const USAGE =
-  'usage: main.ts [--assignment FILE] --result FILE [--attempt-uid UID] [--model FOLDER] [--native-binding FILE]\n' +
-  '  [--nats-url URL --sweep-uid UID [--nats-ca-file FILE] [--nats-token-file FILE | --nats-user NAME --nats-password-file FILE]]';
+  'usage: main.ts {--assignment FILE | --assignment-json TEXT} --result FILE [--attempt-uid UID] [--model FOLDER]\n' +
+  '  [--native-binding FILE] [--nats-url URL --sweep-uid UID [--nats-ca-file FILE] [--nats-token-file FILE | --nats-user NAME --nats-password-file FILE]]';
 
 let telemetry: Telemetry | undefined;
 
 async function main(): Promise<void> {
-  const { assignment: file, result: resultFile, model, ...rest } = parseArguments();
-  const { cacheFolder, assignment: text } = readEnvironment();
-  const assignment = await readAssignment(file, text, rest['attempt-uid']);
-  telemetry = openTelemetry(rest, assignment);
+  const flags = parseArguments();
+  const { cacheFolder } = readEnvironment();
+  const assignment = await readAssignment(flags);
+  telemetry = openTelemetry(flags, assignment);
   const session = new Session({
     cacheFolder,
-    nativeBinding: rest['native-binding'],
+    nativeBinding: flags['native-binding'],
     warn: (line) => process.stderr.write(`${line}\n`),
     onProgress: (progress, milestone) => milestone && telemetry?.progress(progress),
     onHeartbeat: () => undefined,
@@ -35,19 +35,16 @@ async function main(): Promise<void> {
     },
     onModel: telemetry && ((files) => telemetry?.model(files)),
   });
-  const result = encodeResult(await session.run(assignment, model));
+  const result = encodeResult(await session.run(assignment, flags.model));
   // In place: a Pod's /dev/termination-log is a mount of its own, which a rename cannot replace. And in one breath with the exit
   // code, so that no signal comes between: who has handed over a result has not been stopped.
-  writeFileSync(resultFile, result);
+  writeFileSync(flags.result, result);
   process.exitCode = 0;
   endTelemetry({ withModel: true });
 }
 
 /** @throws InvalidConfigError if it is not said whose telemetry it is; whether anybody listens is found out later */
-function openTelemetry(
-  flags: Omit<ReturnType<typeof parseArguments>, 'assignment' | 'result' | 'model'>,
-  assignment: Assignment,
-): Telemetry | undefined {
+function openTelemetry(flags: Flags, assignment: Assignment): Telemetry | undefined {
   const { 'nats-url': url, 'sweep-uid': sweepUID } = flags;
   if (url === undefined) return undefined;
   if (sweepUID === undefined) throw new InvalidConfigError(`--nats-url without --sweep-uid; ${USAGE}`);
@@ -81,34 +78,35 @@ function endTelemetry(how: { readonly withModel: boolean }): void {
   if (missing !== undefined) process.stderr.write(`${missing}\n`);
 }
 
-/** @param file none: the assignment stands in the environment
- * @param attemptUID replaces the one in the assignment: who creates a Pod cannot know its UID
- * @throws InvalidConfigError naming where it stands and what is wrong with it */
-async function readAssignment(
-  file: string | undefined,
-  text: string | undefined,
-  attemptUID: string | undefined,
-): Promise<Assignment> {
-  if (file === undefined && text === undefined)
-    throw new InvalidConfigError(`neither --assignment nor ${ASSIGNMENT_VARIABLE} says what to train; ${USAGE}`);
+/** The attempt's UID, if there is one among the flags, replaces that of the assignment: who creates a Pod cannot know its UID.
+ * @throws InvalidConfigError naming where the assignment stands and what is wrong with it
+ */
+async function readAssignment(flags: Flags): Promise<Assignment> {
+  const { assignment: file, 'assignment-json': text, 'attempt-uid': attemptUID } = flags;
   try {
-    const assignment = decodeAssignment(file === undefined ? (text ?? '') : await readFile(file, 'utf8'));
+    const assignment = decodeAssignment(text ?? (await readFile(file ?? '', 'utf8')));
     return attemptUID === undefined ? assignment : decodeAssignment(encodeAssignment({ ...assignment, attemptUID }));
   } catch (cause) {
-    throw new InvalidConfigError(`${file ?? ASSIGNMENT_VARIABLE}: ${messageOf(cause)}`, { cause });
+    throw new InvalidConfigError(`${file ?? '--assignment-json'}: ${messageOf(cause)}`, { cause });
   }
 }
+
+type Flags = ReturnType<typeof parseArguments>;
 
 function parseArguments() {
   const text = { type: 'string' } as const;
   const options = {
-    ...{ assignment: text, result: text, 'attempt-uid': text, model: text, 'native-binding': text },
+    ...{ assignment: text, 'assignment-json': text, 'attempt-uid': text },
+    ...{ result: text, model: text, 'native-binding': text },
     ...{ 'sweep-uid': text, 'nats-url': text, 'nats-ca-file': text },
     ...{ 'nats-token-file': text, 'nats-user': text, 'nats-password-file': text },
   };
   try {
     const { values } = parseArgs({ options });
-    if (values.result && values.assignment !== '') return { ...values, result: values.result };
+    const { assignment: file, 'assignment-json': document, result } = values;
+    // One of the two, and no file without a name.
+    const isSaid = document === undefined ? file !== undefined && file !== '' : file === undefined;
+    if (result && isSaid) return { ...values, result };
   } catch (cause) {
     throw new InvalidConfigError(`${messageOf(cause)}; ${USAGE}`, { cause });
   }

@@ -1,6 +1,5 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { ASSIGNMENT_VARIABLE } from '../../src/shared/env.ts';
 import type { Box } from './box.ts';
 import { Part } from './part.ts';
 import { buildPrograms, moduleSource, programPath } from './programs.ts';
@@ -142,7 +141,7 @@ ${OF_A_JOB}
             reason: Completed
             startedAt: {{ $now | Quote }}
             finishedAt: {{ $now | Quote }}
-            {{ range .env }}{{ if eq .name "${ASSIGNMENT_VARIABLE}" }}{{ $assignment := fromJson .value }}message: '${RESULT}'{{ end }}{{ end }}
+            {{ if and .args (eq (index .args 0) "--assignment-json") }}{{ $assignment := fromJson (index .args 1) }}message: '${RESULT}'{{ end }}
       {{ end }}
       phase: Succeeded
 ---

@@ -23,8 +23,6 @@ test('a Job bears the name, the labels and the owner that tell whose it is', () 
   assert.equal(metadata.name, 'study-0f1e2d-3-r2');
   assert.equal(metadata.namespace, 'team');
   const labels = {
-    'app.kubernetes.io/name': 'cnn-sweep',
-    'app.kubernetes.io/component': 'trainer',
     'cnn-sweep.dev/sweep-uid': SWEEP_UID,
     'cnn-sweep.dev/sweep': 'study',
     'cnn-sweep.dev/trial': '3',
@@ -32,7 +30,8 @@ test('a Job bears the name, the labels and the owner that tell whose it is', () 
   };
   assert.deepEqual(metadata.labels, labels);
   // Nothing more: the API server follows each field of a Pod through its whole life.
-  assert.deepEqual(spec.template.metadata, { labels });
+  const ofPods = { 'app.kubernetes.io/name': 'cnn-sweep', 'app.kubernetes.io/component': 'trainer' };
+  assert.deepEqual(spec.template.metadata, { labels: { ...ofPods, ...labels } });
   assert.deepEqual(metadata.ownerReferences, [
     {
       apiVersion: 'cnn-sweep.dev/v1alpha1',
@@ -43,6 +42,13 @@ test('a Job bears the name, the labels and the owner that tell whose it is', () 
       blockOwnerDeletion: false,
     },
   ]);
+});
+
+test('a first attempt is not said, as in the name of its Job', () => {
+  const { metadata, spec } = buildJob(sweep, trialOf(sweep, 3), 1, OPTIONS);
+  assert.equal(metadata.name, 'study-0f1e2d-3');
+  assert.ok(!('cnn-sweep.dev/attempt' in metadata.labels));
+  assert.ok(!('cnn-sweep.dev/attempt' in spec.template.metadata.labels));
 });
 
 test('its Pod is never retried, a disruption is ignored first, and exit 2 fails the Job', () => {
@@ -61,11 +67,12 @@ test('its Pod is never retried, a disruption is ignored first, and exit 2 fails 
   assert.equal(spec.template.spec.restartPolicy, 'Never');
 });
 
-test('the assignment stands in the environment of the container, and reads back', () => {
+test('the assignment is an argument of the container, and reads back', () => {
   const { job, container } = podOf();
   const { metadata } = job;
-  const { value = '' } = container.env.find(({ name }) => name === 'CNN_SWEEP_ASSIGNMENT') ?? {};
-  const assignment = decodeAssignment(value);
+  const [flag, text = ''] = container.args;
+  assert.equal(flag, '--assignment-json');
+  const assignment = decodeAssignment(text);
   assert.deepEqual([assignment.sweep, assignment.trial, assignment.attempt], ['study', 3, 2]);
   assert.equal(assignment.hyperparametersHash, trialOf(sweep, 3).hyperparametersHash);
   assert.deepEqual(metadata.annotations, {

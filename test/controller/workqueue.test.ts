@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type QueueOptions, startQueue, type TurnEnd, type WorkQueue } from '../../src/controller/workqueue.ts';
+import {
+  type QueueOptions,
+  restAfter,
+  startQueue,
+  type TurnEnd,
+  type WorkQueue,
+} from '../../src/controller/workqueue.ts';
 import { settle, VirtualClock } from '../fakes/virtual-clock.ts';
 
 /** Turns that end when the test says so. */
@@ -70,7 +76,7 @@ test('adds during a turn cause one more, after those that waited before', async 
 });
 
 test('a key rests after its turn: what is added meanwhile is one turn, and nobody else waits', async () => {
-  const turns = new Turns({ restMs: 100 });
+  const turns = new Turns({ restMs: () => 100 });
   const { queue, started, clock } = turns;
   queue.add('a');
   assert.deepEqual(started, ['a']); // at once
@@ -256,12 +262,29 @@ test('the metrics learn of adds, waits, ends and retries', async () => {
   ]);
 });
 
+test('a key rests as long as its last turn calls for', async () => {
+  const turns = new Turns({ restMs: restAfter });
+  const { queue, started, clock } = turns;
+  queue.add('a');
+  await clock.advance(150);
+  await turns.end('a');
+  queue.add('a');
+  await clock.advance(299);
+  assert.equal(started.length, 1);
+  await clock.advance(1);
+  assert.equal(started.length, 2);
+});
+
+test('a rest is twice the turn, at least 100 ms and at most a second', () => {
+  assert.deepEqual([0, 50, 51, 200, 500, 501, 60_000].map(restAfter), [100, 100, 102, 400, 1_000, 1_000, 1_000]);
+});
+
 test('whatever the order of adds, ends and failures: never two turns of a key, and every add is followed by one', async () => {
   const key = fc.constantFrom('a', 'b', 'c');
   const step = fc.record({ what: fc.constantFrom('add', 'end', 'fail', 'wait'), key });
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 40 }), fc.constantFrom(0, 100), async (steps, restMs) => {
-      const turns = new Turns({ concurrency: 2, restMs });
+      const turns = new Turns({ concurrency: 2, restMs: () => restMs });
       const owed = new Set<string>();
       let counted = 0;
       for (const { what, key } of steps) {

@@ -17,7 +17,7 @@ const EVICTED = {
 };
 
 function metaOf(name: string, attempt: number) {
-  const labels = { [ATTEMPT_LABEL]: `${attempt}` };
+  const labels = attempt > 1 ? { [ATTEMPT_LABEL]: `${attempt}` } : {};
   return { name, namespace: 'team-a', uid: `uid-${name}`, resourceVersion: '1', creationTimestamp: CREATED, labels };
 }
 

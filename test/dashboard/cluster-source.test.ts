@@ -91,7 +91,8 @@ class World {
   }
 
   #create(plural: string, name: string, uid: string, trial: number, attempt: number, parts: JsonObject): string {
-    const labels = { [SWEEP_UID_LABEL]: uid, [TRIAL_LABEL]: `${trial}`, [ATTEMPT_LABEL]: `${attempt}` };
+    const retry = attempt > 1 && { [ATTEMPT_LABEL]: `${attempt}` };
+    const labels = { [SWEEP_UID_LABEL]: uid, [TRIAL_LABEL]: `${trial}`, ...retry };
     const { namespace = NAMESPACE, ...rest } = parts as JsonObject & { namespace?: string };
     const where = { plural, namespace, name };
     const { metadata } = this.server.store.create(where, { metadata: { labels } });

@@ -68,11 +68,11 @@ describe('the trainer exits 2, says why in one line and writes no result', () =>
     assert.match(stderr.replace(file, 'FILE'), /^FILE: attemptUID: "": must not have fewer than 1 characters\n$/);
   });
 
-  test('if the assignment in its environment is none', async () => {
-    const env = { CNN_SWEEP_ASSIGNMENT: json({ backend: 'quantum' }) };
-    const { code, stderr } = await start('main.ts', ['--result', join(folder, 'result.json')], { env }).ended;
+  test('if the text that it is given is no assignment', async () => {
+    const args = ['--assignment-json', json({ backend: 'quantum' }), '--result', join(folder, 'result.json')];
+    const { code, stderr } = await start('main.ts', args).ended;
     assert.equal(code, 2);
-    assert.match(stderr, /^CNN_SWEEP_ASSIGNMENT: backend: "quantum": must be one of auto, gpu, native, wasm, cpu\n$/);
+    assert.match(stderr, /^--assignment-json: backend: "quantum": must be one of auto, gpu, native, wasm, cpu\n$/);
   });
 
   test('if the binding that it is told to use is not there', async () => {
@@ -83,7 +83,7 @@ describe('the trainer exits 2, says why in one line and writes no result', () =>
   });
 
   const usage =
-    /usage: main\.ts \[--assignment FILE\] --result FILE \[--attempt-uid UID\] \[--model FOLDER\] \[--native-binding FILE\]\n {2}\[--nats-url URL --sweep-uid UID .*\]\n$/;
+    /^usage: main\.ts \{--assignment FILE \| --assignment-json TEXT\} --result FILE \[--attempt-uid UID\] \[--model FOLDER\]\n {2}\[--native-binding FILE\] \[--nats-url URL --sweep-uid UID .*\]\n$/;
   const calls: Record<string, { args: string[]; want: RegExp }> = {
     'if it is told nothing': { args: [], want: usage },
     'if it is not told where the result goes': { args: ['--assignment', 'a.json'], want: usage },
@@ -91,9 +91,14 @@ describe('the trainer exits 2, says why in one line and writes no result', () =>
       args: ['--epochs', '3'],
       want: /^Unknown option '--epochs'.*usage: main\.ts/,
     },
-    'if nothing says what to train': {
-      args: ['--result', '/nowhere/r.json'],
-      want: /^neither --assignment nor CNN_SWEEP_ASSIGNMENT says what to train; usage: main\.ts/,
+    'if nothing says what to train': { args: ['--result', '/nowhere/r.json'], want: usage },
+    'if it is told twice what to train': {
+      args: ['--assignment', 'a.json', '--assignment-json', '{}', '--result', '/nowhere/r.json'],
+      want: usage,
+    },
+    'if the text of the assignment is empty': {
+      args: ['--assignment-json', '', '--result', '/nowhere/r.json'],
+      want: /^--assignment-json: not JSON\n$/,
     },
     'if the file of the assignment has no name': {
       args: ['--assignment', '', '--result', '/nowhere/r.json'],
@@ -137,12 +142,13 @@ describe('on real images', { timeout: 240_000 }, () => {
     assert.equal(decodeResult(await readFile(result, 'utf8')).attemptUID, '6c5a-pod');
   });
 
-  test("the trainer reads its environment, and writes into the file that the kubelet mounts as the container's own", async () => {
-    const env = { CNN_SWEEP_ASSIGNMENT: text({ training: { trainingExamples: 10 } }) };
+  test("the trainer takes its assignment as text, and writes into the file that the kubelet mounts as the container's own", async () => {
+    const assignment = text({ training: { trainingExamples: 10 } });
     const terminationLog = join(folder, 'termination-log');
     await writeFile(terminationLog, 'x'.repeat(5000));
     const { ino } = await stat(terminationLog);
-    assert.equal((await start('main.ts', ['--result', terminationLog], { env }).ended).code, 0);
+    const args = ['--assignment-json', assignment, '--result', terminationLog];
+    assert.equal((await start('main.ts', args).ended).code, 0);
     assert.equal(decodeResult(await readFile(terminationLog, 'utf8')).outcome, 'Succeeded');
     assert.equal((await stat(terminationLog)).ino, ino, 'a rename would not have reached the kubelet');
   });

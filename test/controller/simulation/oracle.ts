@@ -163,7 +163,7 @@ export class Oracle {
       return;
     }
     const trial = Number(object.metadata.labels?.['cnn-sweep.dev/trial']);
-    const attempt = Number(object.metadata.labels?.['cnn-sweep.dev/attempt']);
+    const attempt = Number(object.metadata.labels?.['cnn-sweep.dev/attempt'] ?? 1);
     const key = `${trial}/${attempt}`;
     if (type === 'ADDED') {
       if (write) this.#created(sweep, object, { trial, key }, write);

@@ -62,6 +62,6 @@ export function resultOf(sweep: ClusterSweep, trial: number, isDiverged: boolean
 /** The termination message of a Pod whose labels say which trial it trained. */
 export function messageOf(sweep: ClusterSweep, { metadata }: Stored, isDiverged: boolean): string {
   const trial = Number(metadata.labels?.['cnn-sweep.dev/trial']);
-  const attempt = Number(metadata.labels?.['cnn-sweep.dev/attempt']);
+  const attempt = Number(metadata.labels?.['cnn-sweep.dev/attempt'] ?? 1);
   return encodeResult({ ...resultOf(sweep, trial, isDiverged), attempt, attemptUID: metadata.uid });
 }

@@ -32,7 +32,7 @@ func main() {
 		flags[os.Args[at]] = os.Args[at+1]
 	}
 	var given assignment
-	if err := json.Unmarshal([]byte(os.Getenv("CNN_SWEEP_ASSIGNMENT")), &given); err != nil {
+	if err := json.Unmarshal([]byte(flags["--assignment-json"]), &given); err != nil {
 		panic(err)
 	}
 	say := func(text string) {
