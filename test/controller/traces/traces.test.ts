@@ -7,3 +7,11 @@ for (const [name, scenario] of Object.entries(RECORDED)) {
     assert.deepEqual(JSON.parse(JSON.stringify(await traceOf(scenario))), await readTrace(name));
   });
 }
+
+// A run that is recorded anew may have taken another course, and would no longer show what it is named after.
+test('K35: the runs that were recorded are what they are named after', async () => {
+  const writesOf = async (name: string) => (await readTrace(name)).writes.join('\n');
+  assert.match(await writesOf('tried-again'), /^create jobs \S+-r2$/m);
+  assert.match(JSON.stringify((await readTrace('failed')).end), /MaxFailedTrialsExceeded/);
+  assert.match(JSON.stringify((await readTrace('succeeded')).end), /"phase":"Complete"/);
+});
