@@ -3,7 +3,7 @@ import { InvalidMessageError } from '../sweep/errors.ts';
 import type { FailureReason } from '../sweep/reasons.ts';
 import { decodeResult, type TrialResult } from '../sweep/result.ts';
 import type { Trial } from '../sweep/trial.ts';
-import { TRAINER_CONTAINER } from './job.ts';
+import { TRAINER_CONTAINER, UID_NOT_TOLD } from './job.ts';
 import type { Waits } from './waits.ts';
 
 /** How an attempt ended. */
@@ -191,17 +191,18 @@ function readResult({ pod, terminated }: EndedPod, { trial, attempt }: AttemptFa
     if (!(error instanceof InvalidMessageError)) throw error;
     return `its result does not decode: ${error.message}`;
   }
+  const attemptUID = pod.metadata.uid;
   const expected = {
     trial: trial.trial,
     attempt,
-    attemptUID: pod.metadata.uid,
+    attemptUID: result.attemptUID === UID_NOT_TOLD ? UID_NOT_TOLD : attemptUID,
     hyperparametersHash: trial.hyperparametersHash,
   };
   for (const [field, value] of Object.entries(expected)) {
     const found = result[field as keyof typeof expected];
     if (found !== value) return `its result is another's: ${field} ${found}, not ${value}`;
   }
-  return result;
+  return { ...result, attemptUID };
 }
 
 function saidBy({ terminated: { exitCode, signal, message = '' } }: EndedPod): string {

@@ -41,6 +41,8 @@ export interface TrainerNats {
 /** At a server that nobody vouches at. */
 const SHARED_USER = 'trainer';
 const NATS_FOLDER = '/var/run/secrets/cnn-sweep/nats';
+/** What a result says of its Pod's UID if nobody told the trainer: the Pod did not exist when its Job was made. */
+export const UID_NOT_TOLD = 'pod';
 /** What the kubelet takes at least; it writes a new token long before. */
 const TOKEN_SECONDS = 600;
 
@@ -65,8 +67,7 @@ export function buildJob(owner: ClusterSweep, trial: Trial, attempt: number, opt
     // As in the names: a first attempt, which nearly all are, is not said.
     ...(attempt > 1 && { [ATTEMPT_LABEL]: String(attempt) }),
   };
-  // The trainer replaces the UID: the Pod that will run does not exist yet.
-  const assignment = buildAssignment(owner.sweep, trial, { attempt, attemptUID: 'pod' });
+  const assignment = buildAssignment(owner.sweep, trial, { attempt, attemptUID: UID_NOT_TOLD });
   return {
     apiVersion: 'batch/v1',
     kind: 'Job',
@@ -134,7 +135,7 @@ function buildPodSpec({ uid, sweep }: ClusterSweep, assignment: string, options:
       ...(dataClaim === undefined
         ? []
         : [{ name: 'data', persistentVolumeClaim: { claimName: dataClaim, readOnly: true } }]),
-      ...(nats ? [natsVolume(nats), ...natsCaVolume(nats)] : []),
+      ...(nats ? [natsVolume(nats)] : []),
     ],
   };
 }
@@ -149,17 +150,12 @@ function buildContainer(trainer: Trainer, assignment: string, options: TrainerOp
       // No field of it can hold a $, which the kubelet would expand.
       '--assignment-json',
       assignment,
-      '--attempt-uid',
-      '$(POD_UID)',
       '--result',
       '/dev/termination-log',
       ...(nats ? natsArgs(nats, sweepUID) : []),
     ],
-    env: [
-      { name: 'POD_UID', valueFrom: { fieldRef: { fieldPath: 'metadata.uid' } } },
-      // TensorFlow reads it when it starts; without, `native` would refuse to train on what is a GPU's node.
-      ...(trainer.backend === 'native' ? [{ name: 'CUDA_VISIBLE_DEVICES', value: '-1' }] : []),
-    ],
+    // TensorFlow reads it when it starts; without, `native` would refuse to train on what is a GPU's node.
+    ...(trainer.backend === 'native' && { env: [{ name: 'CUDA_VISIBLE_DEVICES', value: '-1' }] }),
     resources: resourcesOf(trainer, options),
     // Who fails without a result is told of by the end of its log. Exit 0 is no failure: its message is a result, or nothing.
     terminationMessagePolicy: 'FallbackToLogsOnError',
@@ -172,23 +168,25 @@ function buildContainer(trainer: Trainer, assignment: string, options: TrainerOp
       { name: 'tmp', mountPath: '/tmp' },
       ...(trainer.dataClaim === undefined ? [] : [{ name: 'data', mountPath: '/data', readOnly: true }]),
       ...(nats ? [{ name: 'nats', mountPath: NATS_FOLDER, readOnly: true }] : []),
-      ...(nats?.ca === undefined ? [] : [{ name: 'nats-ca', mountPath: '/etc/cnn-sweep', readOnly: true }]),
     ],
   };
 }
 
-/** A token that is good for the callout alone, and only as long as the Pod lives. */
-function natsVolume({ secretName }: TrainerNats) {
-  const name = 'nats';
-  // Optional: a trial that cannot tell how it gets on trains all the same.
-  if (secretName !== undefined) return { name, secret: { secretName, optional: true } };
+/** All that a trial needs to tell how it gets on, in one volume: as whom it comes, its own UID, and whom it trusts. The token is good
+ * for the callout alone, and only as long as the Pod lives.
+ */
+function natsVolume({ secretName, ca }: TrainerNats) {
   const token = { path: 'token', audience: CALLOUT_AUDIENCE, expirationSeconds: TOKEN_SECONDS };
-  return { name, projected: { sources: [{ serviceAccountToken: token }] } };
-}
-
-function natsCaVolume({ ca }: TrainerNats) {
-  const fieldRef = { fieldPath: `metadata.annotations['${NATS_CA_ANNOTATION}']` };
-  return ca === undefined ? [] : [{ name: 'nats-ca', downwardAPI: { items: [{ path: 'nats-ca.crt', fieldRef }] } }];
+  // Optional: a trial that cannot tell how it gets on trains all the same.
+  const credentials =
+    secretName === undefined ? { serviceAccountToken: token } : { secret: { name: secretName, optional: true } };
+  const items = [
+    { path: 'pod-uid', fieldRef: { fieldPath: 'metadata.uid' } },
+    ...(ca === undefined
+      ? []
+      : [{ path: 'ca.crt', fieldRef: { fieldPath: `metadata.annotations['${NATS_CA_ANNOTATION}']` } }]),
+  ];
+  return { name: 'nats', projected: { sources: [credentials, { downwardAPI: { items } }] } };
 }
 
 function natsArgs({ url, ca, secretName }: TrainerNats, sweepUID: string): string[] {
@@ -196,8 +194,11 @@ function natsArgs({ url, ca, secretName }: TrainerNats, sweepUID: string): strin
     secretName === undefined
       ? ['--nats-token-file', `${NATS_FOLDER}/token`]
       : ['--nats-user', SHARED_USER, '--nats-password-file', `${NATS_FOLDER}/password`];
-  const authority = ca === undefined ? [] : ['--nats-ca-file', '/etc/cnn-sweep/nats-ca.crt'];
-  return ['--sweep-uid', sweepUID, '--nats-url', url, ...credentials, ...authority];
+  const authority = ca === undefined ? [] : ['--nats-ca-file', `${NATS_FOLDER}/ca.crt`];
+  return [
+    ...['--sweep-uid', sweepUID, '--attempt-uid-file', `${NATS_FOLDER}/pod-uid`],
+    ...['--nats-url', url, ...credentials, ...authority],
+  ];
 }
 
 const ONE_GPU: Quantities = { 'nvidia.com/gpu': 1 };

@@ -13,7 +13,7 @@ import { Session } from './session.ts';
 import { Telemetry } from './telemetry.ts';
 
 const USAGE =
-  'usage: main.ts {--assignment FILE | --assignment-json TEXT} --result FILE [--attempt-uid UID] [--model FOLDER]\n' +
+  'usage: main.ts {--assignment FILE | --assignment-json TEXT} --result FILE [--attempt-uid-file FILE] [--model FOLDER]\n' +
   '  [--native-binding FILE] [--nats-url URL --sweep-uid UID [--nats-ca-file FILE] [--nats-token-file FILE | --nats-user NAME --nats-password-file FILE]]';
 
 let telemetry: Telemetry | undefined;
@@ -78,16 +78,26 @@ function endTelemetry(how: { readonly withModel: boolean }): void {
   if (missing !== undefined) process.stderr.write(`${missing}\n`);
 }
 
-/** The attempt's UID, if there is one among the flags, replaces that of the assignment: who creates a Pod cannot know its UID.
- * @throws InvalidConfigError naming where the assignment stands and what is wrong with it
+/** The attempt's UID, if there is a file of it, replaces that of the assignment: who creates a Pod cannot know its UID.
+ * @throws InvalidConfigError naming what cannot be read, and what is wrong with it
  */
 async function readAssignment(flags: Flags): Promise<Assignment> {
-  const { assignment: file, 'assignment-json': text, 'attempt-uid': attemptUID } = flags;
+  const { assignment: file, 'assignment-json': text, 'attempt-uid-file': uidFile } = flags;
+  const assignment = await naming(file ?? '--assignment-json', async () =>
+    decodeAssignment(text ?? (await readFile(file ?? '', 'utf8'))),
+  );
+  if (uidFile === undefined) return assignment;
+  return naming(uidFile, async () => {
+    const attemptUID = (await readFile(uidFile, 'utf8')).trim();
+    return decodeAssignment(encodeAssignment({ ...assignment, attemptUID }));
+  });
+}
+
+async function naming<T>(what: string, read: () => Promise<T>): Promise<T> {
   try {
-    const assignment = decodeAssignment(text ?? (await readFile(file ?? '', 'utf8')));
-    return attemptUID === undefined ? assignment : decodeAssignment(encodeAssignment({ ...assignment, attemptUID }));
+    return await read();
   } catch (cause) {
-    throw new InvalidConfigError(`${file ?? '--assignment-json'}: ${messageOf(cause)}`, { cause });
+    throw new InvalidConfigError(`${what}: ${messageOf(cause)}`, { cause });
   }
 }
 
@@ -96,7 +106,7 @@ type Flags = ReturnType<typeof parseArguments>;
 function parseArguments() {
   const text = { type: 'string' } as const;
   const options = {
-    ...{ assignment: text, 'assignment-json': text, 'attempt-uid': text },
+    ...{ assignment: text, 'assignment-json': text, 'attempt-uid-file': text },
     ...{ result: text, model: text, 'native-binding': text },
     ...{ 'sweep-uid': text, 'nats-url': text, 'nats-ca-file': text },
     ...{ 'nats-token-file': text, 'nats-user': text, 'nats-password-file': text },

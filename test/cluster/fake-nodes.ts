@@ -81,7 +81,7 @@ const FIGURES =
 /** What a trainer writes at its end, from its assignment: the same figures for every trial. */
 const RESULT =
   '{"trial":{{ int $assignment.trial }},"attempt":{{ int $assignment.attempt }},' +
-  '"attemptUID":"{{ $pod.metadata.uid }}","outcome":"Succeeded","reason":"",' +
+  '"attemptUID":"{{ $assignment.attemptUID }}","outcome":"Succeeded","reason":"",' +
   '"hyperparametersHash":"{{ $assignment.hyperparametersHash }}","parameterCount":1000,' +
   '"backend":"native","seconds":1,"summary":{"epochsPlanned":1,"epochsDone":1,"complete":true,"diverged":false,"turningEpoch":1,' +
   `"smoothedLossAtTurn":1.6,"smoothedLossAtEnd":1.6,"best":{${FIGURES}},"last":{${FIGURES}},"rawBest":{${FIGURES}}},` +
@@ -128,7 +128,6 @@ ${OF_A_JOB}
       - {type: Ready, status: "False", reason: PodCompleted, lastTransitionTime: {{ $now | Quote }}}
       - {type: ContainersReady, status: "False", reason: PodCompleted, lastTransitionTime: {{ $now | Quote }}}
       containerStatuses:
-      {{ $pod := . }}
       {{ range .spec.containers }}
       - image: {{ .image | Quote }}
         name: {{ .name | Quote }}

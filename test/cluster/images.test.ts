@@ -123,17 +123,15 @@ describe('the images', { ...options, timeout: 1_800_000 }, () => {
 
     /** Starts a trial as its Pod does: the paths, the mounts and the arguments are the Pod's. */
     async function startTrial(subject: Subject, changes: Changes, claim?: string): Promise<RunningContainer> {
-      const assignment = path.join(folder, 'assignment.json');
-      await writeFile(assignment, encodeAssignment(makeAssignment(changes)));
+      const assignment = encodeAssignment(makeAssignment({ ...changes, attemptUID: 'pod' }));
       await writeFile(log(), '');
       await chmod(log(), 0o666);
       const mounts = {
-        '/etc/cnn-sweep/assignment.json': { source: assignment },
         '/dev/termination-log': { source: log(), writable: true },
         ...(claim !== undefined && { '/data': { source: claim } }),
       };
-      const files = ['--assignment', '/etc/cnn-sweep/assignment.json', '--result', '/dev/termination-log'];
-      return startContainer({ ...subject, args: [...files, '--attempt-uid', 'pod'], mounts });
+      const args = ['--assignment-json', assignment, '--result', '/dev/termination-log'];
+      return startContainer({ ...subject, args, mounts });
     }
 
     const small = { training: { trainingExamples: 200, epochs: 2 } };

@@ -83,6 +83,11 @@ const cases: Record<string, Case> = {
     want: 'ResultMissing',
     says: /attemptUID/,
   },
+  'but that of a trainer that was not told its UID does': {
+    job: { end: 'Complete' },
+    pods: [{ uid: 'pod-x', state: exited(0, { message: resultWith({ attemptUID: 'pod' }) }) }],
+    want: 'Succeeded',
+  },
   'nor that of other hyperparameters': {
     job: { end: 'Complete' },
     pods: [{ state: exited(0, { message: resultWith({ hyperparametersHash: '0'.repeat(16) }) }) }],
@@ -268,6 +273,14 @@ for (const [sentence, given] of Object.entries(cases))
     assert.equal(said === 'succeeded' ? 'Succeeded' : said, given.want);
     if (given.says) assert.match(end?.kind === 'failed' ? end.message : '', given.says);
   });
+
+test('a result is its Pod’s, whether or not its trainer was told the UID', () => {
+  for (const attemptUID of ['pod', 'pod-x']) {
+    const pod = { uid: 'pod-x', state: exited(0, { message: resultWith({ attemptUID }) }) };
+    const end = endOf({ job: { end: 'Complete' }, pods: [pod], want: 'Succeeded' });
+    assert.equal(end?.kind === 'succeeded' && end.result.attemptUID, 'pod-x');
+  }
+});
 
 test('a failure carries its Pod and how long it ran, by the kubelet’s clock', () => {
   const end = endOf({ job: { end: 'BackoffLimitExceeded' }, pods: [{ state: exited(1) }], want: 'Crashed' });

@@ -120,26 +120,27 @@ test('a trial that may tell how it gets on has a token for that alone, and trust
   assert.deepEqual(container.args.slice(without.container.args.length), [
     '--sweep-uid',
     SWEEP_UID,
+    '--attempt-uid-file',
+    '/var/run/secrets/cnn-sweep/nats/pod-uid',
     '--nats-url',
     'tls://nats.home.svc:4222',
     '--nats-token-file',
     '/var/run/secrets/cnn-sweep/nats/token',
     '--nats-ca-file',
-    '/etc/cnn-sweep/nats-ca.crt',
+    '/var/run/secrets/cnn-sweep/nats/ca.crt',
   ]);
-  assert.deepEqual(at(pod.volumes, 1), {
-    name: 'nats',
-    projected: { sources: [{ serviceAccountToken: { path: 'token', audience: 'nats', expirationSeconds: 600 } }] },
-  });
+  const uid = { path: 'pod-uid', fieldRef: { fieldPath: 'metadata.uid' } };
+  const authority = { path: 'ca.crt', fieldRef: { fieldPath: "metadata.annotations['cnn-sweep.dev/nats-ca']" } };
+  const token = { path: 'token', audience: 'nats', expirationSeconds: 600 };
+  assert.deepEqual(pod.volumes.slice(1), [
+    {
+      name: 'nats',
+      projected: { sources: [{ serviceAccountToken: token }, { downwardAPI: { items: [uid, authority] } }] },
+    },
+  ]);
   const mount = { name: 'nats', mountPath: '/var/run/secrets/cnn-sweep/nats', readOnly: true };
-  const authority = { name: 'nats-ca', mountPath: '/etc/cnn-sweep', readOnly: true };
-  assert.deepEqual(container.volumeMounts.slice(1), [mount, authority]);
+  assert.deepEqual(container.volumeMounts.slice(1), [mount]);
   assert.equal(at(job.spec.template.metadata.annotations, 'cnn-sweep.dev/nats-ca'), 'PEM');
-  const fieldRef = { fieldPath: "metadata.annotations['cnn-sweep.dev/nats-ca']" };
-  assert.deepEqual(pod.volumes.at(-1), {
-    name: 'nats-ca',
-    downwardAPI: { items: [{ path: 'nats-ca.crt', fieldRef }] },
-  });
   assert.equal(pod.automountServiceAccountToken, false);
 });
 
@@ -153,11 +154,18 @@ test('without a callout all trials share a Secret, and a trial runs where there 
     '--nats-password-file',
     '/var/run/secrets/cnn-sweep/nats/password',
   ]);
-  assert.deepEqual(pod.volumes.at(-1), { name: 'nats', secret: { secretName: 'shared', optional: true } });
+  const uid = { path: 'pod-uid', fieldRef: { fieldPath: 'metadata.uid' } };
+  assert.deepEqual(pod.volumes.at(-1), {
+    name: 'nats',
+    projected: { sources: [{ secret: { name: 'shared', optional: true } }, { downwardAPI: { items: [uid] } }] },
+  });
 });
 
 test('without NATS nothing of a Job speaks of it', () => {
-  assert.doesNotMatch(JSON.stringify(podOf({}, { nats: undefined }).job), /nats|serviceAccountToken|--sweep-uid/);
+  assert.doesNotMatch(
+    JSON.stringify(podOf({}, { nats: undefined }).job),
+    /nats|serviceAccountToken|downwardAPI|--sweep-uid|--attempt-uid/,
+  );
 });
 
 test('what the Sweep asks for reaches the Pod', () => {
@@ -194,7 +202,7 @@ test('what the Sweep asks for reaches the Pod', () => {
 
 test('native hides the GPUs of its node from TensorFlow, and nothing else does', () => {
   const hidden = (backend: string) =>
-    podOf({ backend }).container.env.find(({ name }) => name === 'CUDA_VISIBLE_DEVICES');
+    podOf({ backend }).container.env?.find(({ name }) => name === 'CUDA_VISIBLE_DEVICES');
   assert.deepEqual(hidden('native'), { name: 'CUDA_VISIBLE_DEVICES', value: '-1' });
   for (const backend of ['auto', 'gpu', 'wasm', 'cpu']) assert.equal(hidden(backend), undefined);
 });

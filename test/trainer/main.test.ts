@@ -61,11 +61,15 @@ describe('the trainer exits 2, says why in one line and writes no result', () =>
     });
   }
 
-  test('if the UID that Kubernetes should have put in is empty', async () => {
-    const { file, ended } = await startOn(text(), {}, ['--attempt-uid', '']);
-    const { code, stderr } = await ended;
-    assert.equal(code, 2);
-    assert.match(stderr.replace(file, 'FILE'), /^FILE: attemptUID: "": must not have fewer than 1 characters\n$/);
+  test('if the UID that Kubernetes should have written is empty, or there is none', async () => {
+    const uidFile = join(folder, 'pod-uid');
+    await writeFile(uidFile, '');
+    const empty = await (await startOn(text(), {}, ['--attempt-uid-file', uidFile])).ended;
+    assert.equal(empty.code, 2);
+    assert.match(empty.stderr, /^\S+\/pod-uid: attemptUID: "": must not have fewer than 1 characters\n$/);
+    const none = await (await startOn(text(), {}, ['--attempt-uid-file', '/nowhere/pod-uid'])).ended;
+    assert.equal(none.code, 2);
+    assert.match(none.stderr, /^\/nowhere\/pod-uid: ENOENT: no such file.*\n$/);
   });
 
   test('if the text that it is given is no assignment', async () => {
@@ -83,7 +87,7 @@ describe('the trainer exits 2, says why in one line and writes no result', () =>
   });
 
   const usage =
-    /^usage: main\.ts \{--assignment FILE \| --assignment-json TEXT\} --result FILE \[--attempt-uid UID\] \[--model FOLDER\]\n {2}\[--native-binding FILE\] \[--nats-url URL --sweep-uid UID .*\]\n$/;
+    /^usage: main\.ts \{--assignment FILE \| --assignment-json TEXT\} --result FILE \[--attempt-uid-file FILE\] \[--model FOLDER\]\n {2}\[--native-binding FILE\] \[--nats-url URL --sweep-uid UID .*\]\n$/;
   const calls: Record<string, { args: string[]; want: RegExp }> = {
     'if it is told nothing': { args: [], want: usage },
     'if it is not told where the result goes': { args: ['--assignment', 'a.json'], want: usage },
@@ -135,7 +139,9 @@ describe('on real images', { timeout: 240_000 }, () => {
 
   test('the attempt has the UID that the Pod was given, whatever the file says', async () => {
     const assignment = text({ training: { trainingExamples: 10 }, attemptUID: 'unknown' });
-    const { result, ended } = await startOn(assignment, {}, ['--attempt-uid', '6c5a-pod']);
+    const uidFile = join(folder, 'pod-uid');
+    await writeFile(uidFile, '6c5a-pod');
+    const { result, ended } = await startOn(assignment, {}, ['--attempt-uid-file', uidFile]);
     const { stdout } = await ended;
     const uids = stdout.trimEnd().split('\n').map(decodeMeasurement);
     assert.deepEqual(uids.map(({ attemptUID }) => attemptUID), ['6c5a-pod', '6c5a-pod']); // biome-ignore format: one line

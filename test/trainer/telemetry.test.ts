@@ -31,10 +31,11 @@ let uid = '';
 
 /** Starts the trainer as a Pod does. */
 async function startTrial(changes: Changes, args: readonly string[], env: Record<string, string> = {}) {
-  const [assignment, result] = [join(folder, `${uid}.json`), join(folder, `${uid}.result`)];
-  await writeFile(assignment, encodeAssignment(makeAssignment(changes)));
+  const [uidFile, result] = [join(folder, `${uid}.uid`), join(folder, `${uid}.result`)];
+  await writeFile(uidFile, uid);
   await rm(result, { force: true });
-  const own = ['--assignment', assignment, '--result', result, '--attempt-uid', uid];
+  const assignment = encodeAssignment(makeAssignment(changes));
+  const own = ['--assignment-json', assignment, '--result', result, '--attempt-uid-file', uidFile];
   const began = performance.now();
   const trial = start('main.ts', [...own, ...args], { env });
   return {

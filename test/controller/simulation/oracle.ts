@@ -244,7 +244,9 @@ export class Oracle {
       // Its Pod may be gone: then what is there must still have been a result of that trial, which its hash and UID say.
       const pod = pods.find(({ metadata }) => metadata.uid === attemptUID);
       const { hyperparameters: _, ...result } = record;
-      if (pod && !isDeepStrictEqual(result, resultOf(pod)))
+      // The record names its Pod, also where the trainer could not.
+      const said = pod && resultOf(pod);
+      if (pod && !isDeepStrictEqual(result, said && { ...said, attemptUID }))
         this.say('INV-2', `trial ${trial}: not the result of its Pod`);
       if (!pod && this.#ended.get(attemptUID)?.sweepUID !== sweep.uid)
         this.say('INV-2', `trial ${trial}: the result of no Pod of this Sweep`);

@@ -1,4 +1,5 @@
 import { type ClusterSweep, isValid, readSweep } from '../../../src/controller/cluster-sweep.ts';
+import { UID_NOT_TOLD } from '../../../src/controller/job.ts';
 import type { ObjectMeta } from '../../../src/shared/objects.ts';
 import { summarise } from '../../../src/sweep/curve.ts';
 import { encodeResult, type TrialResult } from '../../../src/sweep/result.ts';
@@ -63,5 +64,7 @@ export function resultOf(sweep: ClusterSweep, trial: number, isDiverged: boolean
 export function messageOf(sweep: ClusterSweep, { metadata }: Stored, isDiverged: boolean): string {
   const trial = Number(metadata.labels?.['cnn-sweep.dev/trial']);
   const attempt = Number(metadata.labels?.['cnn-sweep.dev/attempt'] ?? 1);
-  return encodeResult({ ...resultOf(sweep, trial, isDiverged), attempt, attemptUID: metadata.uid });
+  // With NATS a trainer is told its UID, without it is not.
+  const attemptUID = trial % 2 === 0 ? metadata.uid : UID_NOT_TOLD;
+  return encodeResult({ ...resultOf(sweep, trial, isDiverged), attempt, attemptUID });
 }

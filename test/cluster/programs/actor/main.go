@@ -12,6 +12,7 @@ import (
 type assignment struct {
 	Trial           int    `json:"trial"`
 	Attempt         int    `json:"attempt"`
+	AttemptUID      string `json:"attemptUID"`
 	Hash            string `json:"hyperparametersHash"`
 	Hyperparameters struct {
 		Seed int `json:"seed"`
@@ -51,7 +52,7 @@ func main() {
 		}
 	}
 	if seed >= 1000 {
-		say(fmt.Sprintf(result, given.Trial, given.Attempt, flags["--attempt-uid"], given.Hash))
+		say(fmt.Sprintf(result, given.Trial, given.Attempt, given.AttemptUID, given.Hash))
 		os.Exit(seed - 1000)
 	}
 	words := fmt.Sprintf("the actor ends with %d", seed)
