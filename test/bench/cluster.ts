@@ -1,6 +1,7 @@
 // Measures the controller against a real control plane with fake nodes, its rival a bare loop over Jobs in the same run.
 // Writes bench/results-cluster.json. Exit 1: a bar was missed. `--trials 1000` shortens the long run.
-import { readFile } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { isValid, readSweep } from '../../src/controller/cluster-sweep.ts';
 import { buildJob } from '../../src/controller/job.ts';
@@ -263,13 +264,14 @@ async function measureLong(): Promise<Figure[]> {
   }
   const status = JSON.stringify(await statusOf(name)).length;
   const memory = await controller.peakMemoryMiB();
-  const restart = await measureRestart(name);
+  const restarts = await measureRestarts(name);
   return [
     figure(`status at ${total.toLocaleString('en-US')} trials`, status, 'bytes', '<=', 8192),
     figure('controller, resident, at most', memory, 'MiB', '<=', 250),
     figure('CPU a trial, last tenth against the first', (costs.at(-1) ?? 0) / (costs[0] ?? 1), '×', '<=', 1.2),
     figure('a small sweep starts beside it', small ?? Number.NaN, 's', '<=', 5),
-    figure('restart: lease held to the first correct action', restart, 's', '<=', 2),
+    report('restart: lease held to the first correct action, median of 5', median(restarts), 's'),
+    figure('the same, the slowest of 5', Math.max(...restarts), 's', '<=', 2),
   ];
 }
 
@@ -286,11 +288,21 @@ async function measureSmall(): Promise<number> {
   return (Date.parse(`${started.time}`) - began) / 1000;
 }
 
+/** Five times, one after the other, beginning while hundreds of Jobs of the last trials are still there. @returns seconds each took */
+async function measureRestarts(name: string): Promise<number[]> {
+  const seconds: number[] = [];
+  for (let round = 0; round < 5; round++) {
+    seconds.push(await measureRestart(name, `after-${round}`));
+    note(`  restart: ${seconds.at(-1)?.toFixed(2)} s`);
+  }
+  return seconds;
+}
+
 /** The controller is killed and started again; the first correct action is the first Job of a sweep that waits for it. */
-async function measureRestart(name: string): Promise<number> {
+async function measureRestart(name: string, after: string): Promise<number> {
   const jobsBefore = await created();
   await controller.stop('SIGKILL');
-  await apply(sweep('after', 1, 1));
+  await apply(sweep(after, 1, 1));
   controller = await startController(cluster.kubeconfig, ['--lease-seconds=15']);
   const leading = await controller.line('leading');
   const started = await controller.line('trial started');
@@ -299,8 +311,12 @@ async function measureRestart(name: string): Promise<number> {
   return (started.atMs - leading.atMs) / 1000;
 }
 
-/** Jobs ever created, from the API server's audit log. */
+/** Jobs ever created, from the API server's audit log: hundreds of megabytes by now, and whoever held them all would have to clear them
+ * away while something is measured.
+ */
 async function created(): Promise<number> {
-  const lines = (await readFile(cluster.api.auditLog, 'utf8')).split('\n');
-  return lines.filter((line) => /"verb":"create".*"resource":"jobs"/.test(line) && /"code":201/.test(line)).length;
+  let count = 0;
+  for await (const line of createInterface(createReadStream(cluster.api.auditLog)))
+    if (/"verb":"create".*"resource":"jobs"/.test(line) && line.includes('"code":201')) count++;
+  return count;
 }
