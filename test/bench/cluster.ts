@@ -83,10 +83,11 @@ async function recorded(name: string, count: number, ms: number): Promise<void> 
   await until(async () => all(), name, ms, 100);
 }
 
-/** From the request that creates the Sweep to the creation of the first Job, as the controller logs it. Of one that leads and has listed
- * what is there: what it takes to get so far is the restart's figure.
+/** From the request that creates the Sweep to the creation of the first Job, as the controller logs it. Of one that leads, has listed
+ * what is there and watches it: what it takes to get so far is the restart's figure.
  */
 async function measureFirstJob(): Promise<Figure[]> {
+  await untilQuiet();
   const times: number[] = [];
   for (let at = 0; at < 40; at++) {
     const name = `first-${at}`;
