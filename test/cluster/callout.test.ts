@@ -158,7 +158,9 @@ describe('the callout on a real API server', { skip: SKIP, timeout: 300_000 }, (
     const pod = JSON.parse(await cluster.kubectl('get', 'pod', podAt(0).metadata.name, '--output=json'));
     const source = { path: 'token', audience: 'nats', expirationSeconds: 600 };
     const volume = pod.spec.volumes.find(({ name }: { name: string }) => name === 'nats');
-    assert.deepEqual(volume.projected.sources[0], { serviceAccountToken: source });
+    const field = (path: string, fieldPath: string) => ({ path, fieldRef: { apiVersion: 'v1', fieldPath } });
+    const items = [field('pod-uid', 'metadata.uid'), field('ca.crt', "metadata.annotations['cnn-sweep.dev/nats-ca']")];
+    assert.deepEqual(volume.projected.sources, [{ serviceAccountToken: source }, { downwardAPI: { items } }]);
     assert.equal(pod.metadata.annotations['cnn-sweep.dev/nats-ca'], ca);
     assert.ok(pod.spec.containers[0].args.includes(sweepUID));
   });

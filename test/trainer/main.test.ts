@@ -140,7 +140,7 @@ describe('on real images', { timeout: 240_000 }, () => {
   test('the attempt has the UID that the Pod was given, whatever the file says', async () => {
     const assignment = text({ training: { trainingExamples: 10 }, attemptUID: 'unknown' });
     const uidFile = join(folder, 'pod-uid');
-    await writeFile(uidFile, '6c5a-pod');
+    await writeFile(uidFile, '6c5a-pod\n'); // as an editor would leave it
     const { result, ended } = await startOn(assignment, {}, ['--attempt-uid-file', uidFile]);
     const { stdout } = await ended;
     const uids = stdout.trimEnd().split('\n').map(decodeMeasurement);
