@@ -91,18 +91,27 @@ describe('a controller that dies again and again, on a real API server', {
 
   test('K34: out of memory wherever it may be, the end is the same and no trial runs twice', async () => {
     const ways = new Set<unknown>();
-    const { end, deaths } = await runSweep('out-of-memory', async ({ start, isOver }, life) => {
-      const controller = await start();
-      await sleep(20 * (life % 25));
-      // It gets no more from now on; what it does next that needs some is its end.
-      await run(['prlimit', `--pid=${controller.pid}`, '--as=1']);
-      const death = await Promise.race([controller.ended, until(isOver, 'the end', 60_000, 500).then(() => undefined)]);
-      if (death) ways.add(death[1] ?? death[0]);
-      else await controller.stop('SIGKILL');
-      return death !== undefined;
-    });
-    assert.deepEqual(end, golden);
-    assert.ok(deaths > 2, `${deaths} deaths`);
+    let deaths = 0;
+    // One that has pages to spare may come to the end without another: then the sweep is run again, up to five times.
+    for (let turn = 0; deaths <= 2; turn++) {
+      assert.ok(turn < 5, `${deaths} deaths in ${turn} sweeps`);
+      const ran = await runSweep(`out-of-memory-${turn}`, async ({ start, isOver }, life) => {
+        const controller = await start();
+        await sleep(20 * ((life + 5 * turn) % 25));
+        // It gets no more from now on; what it does next that needs some is its end.
+        await run(['prlimit', `--pid=${controller.pid}`, '--as=1']);
+        let death: Awaited<typeof controller.ended> | undefined;
+        void controller.ended.then((how) => {
+          death = how;
+        });
+        await until(async () => death ?? (await isOver()), 'the end', 60_000, 500);
+        if (death) ways.add(death[1] ?? death[0]);
+        else await controller.stop('SIGKILL');
+        return death !== undefined;
+      });
+      assert.deepEqual(ran.end, golden);
+      deaths += ran.deaths;
+    }
     for (const way of ways) assert.ok(way !== 0 && way !== 'SIGKILL', `ended by itself, with ${way}`);
   });
 
