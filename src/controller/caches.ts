@@ -6,14 +6,15 @@ import type { Job, KubernetesObject, ObjectMeta, Pod, SliceObject, SweepObject }
 import { type ReflectorProblem, startReflector } from '../shared/reflector.ts';
 import type { Timers } from '../shared/timers.ts';
 import { HASH_ANNOTATION, SWEEP_UID_LABEL } from './labels.ts';
+import { listSliceOwners } from './slice-owners.ts';
 import type { TurnMemory } from './turn-memory.ts';
 
 /** What the reflectors have seen. */
 export interface Caches {
   /** By UID. */
   readonly sweeps: Pick<ObjectCache<SweepObject>, 'byIndex' | 'values' | 'size'>;
-  /** Whether the caches show all that we wrote for a Sweep: its Jobs and its slices. */
-  caughtUp(namespace: string, memory: Pick<TurnMemory, 'jobsWritten' | 'slicesWritten'>): boolean;
+  /** Whether the caches show all that we wrote for a Sweep, and all that others did before us: its Jobs and its slices. */
+  caughtUp(sweep: ObjectMeta, memory: Pick<TurnMemory, 'jobsWritten' | 'slicesWritten'>): boolean;
   reachedSweep(namespace: string, resourceVersion: string): boolean;
   /** What a turn reads. @param deleted UIDs of Jobs that count as gone; those whose end the cache has seen are taken out of it */
   read(sweep: ObjectMeta, deleted: Set<string>): SweepObjects;
@@ -27,7 +28,7 @@ export interface SweepObjects {
 }
 
 export interface CachesOptions {
-  readonly cluster: Pick<Cluster, 'list' | 'watch'>;
+  readonly cluster: Pick<Cluster, 'list' | 'listMetadata' | 'watch'>;
   /** Absent: all. */
   readonly namespaces: readonly string[] | undefined;
   /** Something of a Sweep changed: give it a turn. @param isSpec the Sweep itself, not what it owns */
@@ -39,6 +40,9 @@ export interface CachesOptions {
 }
 
 export interface OpenCaches extends Caches {
+  /** Resolves when Sweeps without a slice can have a turn, with `synced` at the latest. */
+  readonly begun: Promise<void>;
+  /** Resolves when all is listed. */
   readonly synced: Promise<void>;
   readonly isSynced: boolean;
   /** Longest time without a byte from the API server. */
@@ -93,14 +97,30 @@ export function openCaches({ onChange, onGone, ...options }: CachesOptions): Ope
         ...(sweep !== undefined && { sweep }),
         ...(records && { records }),
       }),
-      onChange: (slice) => changed(controllerUID(slice)),
+      // Of the first list nobody is told, as the caller has all Sweeps then, and has an order for them.
+      onChange: (slice) => isListed && changed(controllerUID(slice)),
     }),
   };
+  let isListed = false;
+  void reflectors.slices.synced.then(() => {
+    isListed = true;
+  });
   const all = Object.values(reflectors);
+  const stopping = new AbortController();
+  const owners = listSliceOwners(options.cluster, options.namespaces, stopping.signal);
+  // What fails here is no matter: every Sweep waits for the slices then.
+  const ownersListed = owners.listed.catch((error: unknown) => {
+    if (stopping.signal.aborted) return;
+    options.onProblem({ plural: SLICES.plural, namespace: undefined, error, waitMs: 0 });
+  });
+  const { slices: slicesOf, ...others } = reflectors;
+  const othersSynced = Promise.all(Object.values(others).map(({ synced }) => synced));
   return {
     sweeps,
-    caughtUp: (namespace, { jobsWritten, slicesWritten }) =>
-      reflectors.jobs.reached(namespace, jobsWritten) && reflectors.slices.reached(namespace, slicesWritten),
+    caughtUp: ({ namespace, uid }, { jobsWritten, slicesWritten }) =>
+      reflectors.jobs.reached(namespace, jobsWritten) &&
+      // Nobody but us writes a slice of it: if there was none, and we have written none, there is nothing to wait for.
+      (slicesOf.reached(namespace, slicesWritten) || (slicesWritten === '0' && owners.lacks(uid))),
     reachedSweep: (namespace, resourceVersion) => reflectors.sweeps.reached(namespace, resourceVersion),
     read: ({ namespace, uid }, deleted) => {
       const there = [...jobs.values(namespace)];
@@ -118,6 +138,7 @@ export function openCaches({ onChange, onGone, ...options }: CachesOptions): Ope
         slices: slices.byIndex(uid).filter(isBeside),
       };
     },
+    begun: Promise.all([othersSynced, Promise.race([ownersListed, slicesOf.synced])]).then(() => undefined),
     synced: Promise.all(all.map(({ synced }) => synced)).then(() => undefined),
     get isSynced() {
       return all.every(({ isSynced }) => isSynced);
@@ -126,6 +147,7 @@ export function openCaches({ onChange, onGone, ...options }: CachesOptions): Ope
       return Math.max(...all.map(({ quietMs }) => quietMs));
     },
     stop: async () => {
+      stopping.abort();
       await Promise.all(all.map((reflector) => reflector.stop()));
     },
   };

@@ -3,6 +3,7 @@ import type { Random } from '../shared/backoff.ts';
 import { type Cluster, openCluster } from '../shared/calls.ts';
 import { JOBS, PODS, SLICES, SWEEPS } from '../shared/kinds.ts';
 import type { Log } from '../shared/log.ts';
+import type { SweepObject } from '../shared/objects.ts';
 import { pause, realTimers, type Timers } from '../shared/timers.ts';
 import type { Wire } from '../shared/wire.ts';
 import { type OpenCaches, openCaches } from './caches.ts';
@@ -181,9 +182,8 @@ class RunningController implements Controller {
       onProblem: ({ plural, namespace, error, waitMs }) => log.warn('watch', { plural, namespace, error, waitMs }),
     });
     this.#caches = caches;
-    await caches.synced;
+    await caches.begun;
     if (this.#stopping.signal.aborted) return;
-    log.info('listed', { sweeps: caches.sweeps.size });
     const times = { timers: this.#timers, ...(wallClock && { wallClock }) };
     const events = openEvents(cluster, { log, ...times });
     const settings = { trainer, deleteDelayMs, onRecorded, ...(kueue !== undefined && { kueue }) };
@@ -200,10 +200,26 @@ class RunningController implements Controller {
       ...(random && { random }),
     });
     this.#queue = queue;
-    for (const { metadata, status } of caches.sweeps.values()) {
-      const phase = readStatus(status)?.phase;
-      if (phase === 'Complete' || phase === 'Failed') queue.addAfter(metadata.uid, ENDED_MS);
-      else queue.add(metadata.uid);
-    }
+    const { waiting, ended } = byPhase(caches.sweeps.values());
+    for (const uid of waiting) queue.add(uid);
+    await caches.synced;
+    if (this.#stopping.signal.aborted) return;
+    log.info('listed', { sweeps: caches.sweeps.size });
+    for (const uid of waiting) queue.add(uid);
+    for (const uid of ended) queue.addAfter(uid, ENDED_MS);
   }
+}
+
+/** @returns UIDs of the Sweeps, those that ended apart */
+function byPhase(sweeps: Iterable<SweepObject>): {
+  readonly waiting: readonly string[];
+  readonly ended: readonly string[];
+} {
+  const waiting: string[] = [];
+  const ended: string[] = [];
+  for (const { metadata, status } of sweeps) {
+    const phase = readStatus(status)?.phase;
+    (phase === 'Complete' || phase === 'Failed' ? ended : waiting).push(metadata.uid);
+  }
+  return { waiting, ended };
 }

@@ -44,7 +44,7 @@ export class Reconciler {
     const memory = this.#memoryOf(uid);
 
     // 1. Read once: the Sweep, its Jobs, its Pods, its slices; not before the caches show what we wrote ourselves.
-    if (!caches.caughtUp(object.metadata.namespace, memory)) return { againAfterMs: GATE_MS };
+    if (!caches.caughtUp(object.metadata, memory)) return { againAfterMs: GATE_MS };
     const sweep = memory.sweep.read(object);
     if (!isValid(sweep)) {
       const isNews = this.#previous(object, memory)?.observedGeneration !== object.metadata.generation;

@@ -45,7 +45,7 @@ export function openWire(read: () => KubeConfig = readKubeConfig): Wire {
   const agents = new Agents();
 
   async function exchange(request: WireRequest): Promise<WireResponse> {
-    const { method, path, body, contentType, signal } = request;
+    const { method, path, body, contentType, accept = 'application/json', signal } = request;
     const options: RequestOptions = {};
     await config.applyToHTTPSOptions(options);
     signal.throwIfAborted();
@@ -55,7 +55,7 @@ export function openWire(read: () => KubeConfig = readKubeConfig): Wire {
       dispatcher: agent,
       method,
       headers: {
-        accept: 'application/json',
+        accept,
         'user-agent': 'cnn-sweep',
         ...authorizationOf(options),
         ...(contentType === undefined ? {} : { 'content-type': contentType }),

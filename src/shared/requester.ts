@@ -14,6 +14,8 @@ export interface ApiRequest {
   readonly body?: unknown;
   /** `application/json` unless said. */
   readonly contentType?: string;
+  /** What to answer with; JSON unless said, and JSON of some form always. */
+  readonly accept?: string | undefined;
   /** Ends the request, and any wait for another try, with its reason. */
   readonly signal?: AbortSignal | undefined;
   /** Of each try, to the end of the answer. */
@@ -90,11 +92,12 @@ export function openRequester(wire: Wire, options: RequesterOptions = {}): Reque
   }
 
   async function send(request: ApiRequest, signal: AbortSignal): Promise<WireResponse> {
-    const { method, path, query, body, contentType = 'application/json' } = request;
+    const { method, path, query, body, contentType = 'application/json', accept } = request;
     return wire.exchange({
       method,
       path: `${path}${encodeQuery(query)}`,
       ...(body === undefined ? {} : { body: JSON.stringify(body), contentType }),
+      accept,
       signal,
       beforeSend: method === 'GET' ? undefined : options.beforeWrite && guarded(options.beforeWrite),
     });

@@ -7,6 +7,8 @@ export interface WireRequest {
   /** From the root of the server, with the query: `/api/v1/pods?limit=500`. */
   readonly path: string;
   readonly contentType?: string | undefined;
+  /** `application/json` unless said. */
+  readonly accept?: string | undefined;
   readonly body?: string | undefined;
   /** Closes the socket, whether the answer has begun or not. */
   readonly signal: AbortSignal;

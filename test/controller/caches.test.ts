@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openCaches } from '../../src/controller/caches.ts';
-import { openCluster } from '../../src/shared/calls.ts';
+import { type Cluster, openCluster } from '../../src/shared/calls.ts';
+import { SLICES } from '../../src/shared/kinds.ts';
 import { SWEEP_UID_LABEL } from '../../src/shared/labels.ts';
 import { FakeApiServer } from '../fakes/api-server.ts';
 import type { JsonObject } from '../fakes/patches.ts';
@@ -38,4 +39,101 @@ test('a turn reads what stands beside its Sweep: Pods and slices of another name
   for (const [kind, objects] of Object.entries({ jobs, pods, slices })) {
     assert.deepEqual(objects.map(({ metadata }) => metadata.namespace), ['mine'], kind); // biome-ignore format: one line
   }
+});
+
+const UNWRITTEN = { jobsWritten: '0', slicesWritten: '0' };
+
+/** Caches over two Sweeps, `recorded` with a slice and `fresh` without; the slices' first list waits for `release`. */
+async function openHeld(change: (real: Cluster) => Partial<Cluster> = () => ({})) {
+  const timers = new VirtualClock();
+  const server = new FakeApiServer({ timers });
+  const create = (plural: string, name: string, object: JsonObject) =>
+    server.store.create({ plural, namespace: 'mine', name }, object).metadata;
+  const uidOf = (name: string) => create('sweeps', name, { spec: {} }).uid;
+  const uids = { fresh: uidOf('fresh'), recorded: uidOf('recorded') };
+  const createSlice = (name: string, uid: string) => {
+    const ownerReferences = [{ apiVersion: 'v1', kind: 'Sweep', name: 'any', uid, controller: true }];
+    return create('trialresultslices', name, { metadata: { ownerReferences }, slice: 0 });
+  };
+  createSlice('recorded-s0', uids.recorded);
+  const real = openCluster(server.wire(), { timers, random: () => 0.5 });
+  const gate = Promise.withResolvers<void>();
+  const list: Cluster['list'] = async (kind, ...rest) => {
+    if (kind.plural === SLICES.plural) await gate.promise;
+    return real.list(kind, ...rest);
+  };
+  const changed: string[] = [];
+  const problems: unknown[] = [];
+  const caches = openCaches({
+    cluster: { ...real, list, ...change(real) },
+    namespaces: ['mine'],
+    onChange: (uid, isSpec) => isSpec || changed.push(uid),
+    onGone: () => undefined,
+    onProblem: ({ plural, error }) => problems.push(`${plural}: ${(error as Error).message}`),
+    ...{ timers, random: () => 0.5 },
+  });
+  let hasBegun: boolean = false;
+  void caches.begun.then(() => {
+    hasBegun = true;
+  });
+  await timers.advance(10);
+  const waitsFor = (memory = UNWRITTEN) =>
+    Object.entries(uids).flatMap(([name, uid]) => {
+      const [sweep] = caches.sweeps.byIndex(uid);
+      return sweep && caches.caughtUp(sweep.metadata, memory) ? [] : [name];
+    });
+  const release = async () => {
+    gate.resolve();
+    await timers.advance(10);
+  };
+  return { caches, timers, uids, createSlice, changed, problems, waitsFor, release, hasBegun: () => hasBegun };
+}
+
+test('as long as the slices are not listed only a Sweep that has none gets a turn, until it writes one', async (t) => {
+  const world = await openHeld();
+  t.after(() => world.caches.stop());
+  assert.deepEqual([world.hasBegun(), world.caches.isSynced], [true, false]);
+  assert.deepEqual(world.waitsFor(), ['recorded']);
+  const { resourceVersion } = world.createSlice('fresh-s0', world.uids.fresh);
+  assert.deepEqual(world.waitsFor({ ...UNWRITTEN, slicesWritten: resourceVersion }), ['fresh', 'recorded']);
+
+  await world.release();
+  assert.ok(world.caches.isSynced);
+  assert.deepEqual(world.waitsFor({ ...UNWRITTEN, slicesWritten: resourceVersion }), []);
+  assert.deepEqual(world.changed, [], 'nobody is told of what the first list holds');
+  world.createSlice('fresh-s1', world.uids.fresh);
+  await world.timers.advance(10);
+  assert.deepEqual(world.changed, [world.uids.fresh], 'but of what comes after it');
+});
+
+test('where it is not known who has slices, all wait for them', async (t) => {
+  const world = await openHeld(() => ({
+    listMetadata: async () => {
+      throw new Error('no metadata');
+    },
+  }));
+  t.after(() => world.caches.stop());
+  assert.deepEqual(world.problems, ['trialresultslices: no metadata']);
+  assert.deepEqual(world.waitsFor(), ['fresh', 'recorded']);
+  await world.release();
+  assert.deepEqual([world.hasBegun(), world.caches.isSynced, ...world.waitsFor()], [true, true]);
+});
+
+test('turns begin when every page of the owners is read', async (t) => {
+  const gate = Promise.withResolvers<void>();
+  const world = await openHeld((real) => ({
+    listMetadata: async (kind, query, options) => {
+      await gate.promise;
+      return real.listMetadata(kind, { ...query, limit: 1 }, options);
+    },
+  }));
+  t.after(() => world.caches.stop());
+  assert.equal(world.hasBegun(), false);
+  assert.deepEqual(world.waitsFor(), ['fresh', 'recorded']);
+  world.createSlice('a-first-page', 'of-nobody-here');
+  gate.resolve();
+  await world.timers.advance(10);
+  assert.equal(world.hasBegun(), true);
+  assert.deepEqual(world.waitsFor(), ['recorded']);
+  await world.release();
 });

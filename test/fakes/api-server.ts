@@ -110,17 +110,17 @@ export class FakeApiServer {
   #answer(route: Route, request: WireRequest, fault: Fault | undefined): WireResponse {
     try {
       if (route.verb === 'watch') return this.#watch(route, request.signal);
-      return this.#do(route, fault?.kind === 'stale' ? fault.version : undefined);
+      return this.#do(route, fault?.kind === 'stale' ? fault.version : undefined, request.accept);
     } catch (error) {
       if (error instanceof Refusal) return statusAnswer(error.code, error.reason, error.message);
       throw error;
     }
   }
 
-  #do(route: Route, staleVersion: number | undefined): WireResponse {
+  #do(route: Route, staleVersion: number | undefined, accept = ''): WireResponse {
     const { verb, query, body } = route;
     const { store } = this;
-    if (verb === 'list') return answer(200, this.#list(route, staleVersion));
+    if (verb === 'list') return answer(200, this.#list(route, staleVersion, accept));
     const where = whereOf(route);
     const object = body as JsonObject;
     switch (verb) {
@@ -144,7 +144,7 @@ export class FakeApiServer {
   }
 
   /** Pages of one version, as long as nothing is compacted. */
-  #list({ plural, namespace, query }: Route, staleVersion: number | undefined): JsonObject {
+  #list({ plural, namespace, query }: Route, staleVersion: number | undefined, accept: string): JsonObject {
     const [version, from] = decodeToken(query.get('continue')) ?? [staleVersion ?? this.store.version, 0];
     if (query.has('continue') && version < this.store.compacted) {
       throw new Refusal(410, 'Expired', 'The provided continue parameter is too old');
@@ -162,7 +162,9 @@ export class FakeApiServer {
     }
     // There is a next page if there are more objects, whether they are selected or not.
     const next = to < all.length ? { continue: encodeToken(version, to) } : {};
-    return { kind: 'List', metadata: { resourceVersion: `${version}`, ...next }, items };
+    const metadata = { resourceVersion: `${version}`, ...next };
+    if (!accept.includes('as=PartialObjectMetadataList')) return { kind: 'List', metadata, items };
+    return { kind: 'PartialObjectMetadataList', metadata, items: items.map(({ metadata }) => ({ metadata })) };
   }
 
   #watch({ client, plural, namespace, query }: Route, signal: AbortSignal): WireResponse {

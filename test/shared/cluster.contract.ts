@@ -212,6 +212,26 @@ export function clusterKeepsItsPromises({ name: who, wire }: Subject): void {
       assert.deepEqual([second.resourceVersion, third.resourceVersion], [first.resourceVersion, first.resourceVersion]);
     },
 
+    'metadata is listed alone, in pages of one version': async (cluster) => {
+      const label = makeName();
+      const all = [makeName(), makeName(), makeName()].toSorted((a, b) => (a < b ? -1 : 1));
+      for (const name of all) await made(cluster, JOBS, makeJob(name, { label }));
+      const query = { namespace, labelSelector: `label=${label}`, limit: 2 };
+      const first = await cluster.listMetadata(JOBS, query);
+      await made(cluster, JOBS, makeJob(makeName(), { label }));
+      const second = await cluster.listMetadata(JOBS, { ...query, continue: first.continue });
+      const listed = [first, second].flatMap(({ items }) => items);
+      assert.deepEqual(
+        listed.map(({ metadata }) => metadata.name),
+        all,
+      );
+      assert.equal(second.continue, undefined);
+      assert.equal(second.resourceVersion, first.resourceVersion);
+      const whole = (await cluster.list(JOBS, query)).items[0];
+      assert.deepEqual(listed[0]?.metadata, whole?.metadata);
+      for (const each of listed) assert.ok(!('spec' in each) && !('status' in each), 'metadata alone');
+    },
+
     'a watch tells what happened since its version, in order, and ends when it was asked to': async (cluster) => {
       const label = makeName();
       const gone = await made(cluster, JOBS, makeJob(makeName(), { label }));

@@ -150,6 +150,13 @@ export const BUGS: Readonly<Record<string, Mutation | (() => Mutation)>> = {
       return Object.assign(Object.create(caches), { read });
     },
   },
+  'no wait for the slices: a controller that has not listed them yet takes a Sweep with records for one without': {
+    caches: (options) => {
+      const caches = openCaches(options);
+      const caughtUp: typeof caches.caughtUp = (sweep, memory) => caches.caughtUp({ ...sweep, uid: 'another' }, memory);
+      return Object.assign(Object.create(caches), { caughtUp });
+    },
+  },
   'no read of the Sweep before a create: one that is suspended or gone gets Jobs': {
     caches: (options) => openCaches(options),
     cluster: (wire, options) => {

@@ -1,5 +1,5 @@
 import { jobName, sliceName } from '../../../src/sweep/names.ts';
-import type { FakeApiServer } from '../../fakes/api-server.ts';
+import type { FakeApiServer, Seen } from '../../fakes/api-server.ts';
 import type { Propagation, Stored } from '../../fakes/api-store.ts';
 import type { JsonObject } from '../../fakes/patches.ts';
 import type { SimulatedClock } from './clock.ts';
@@ -19,6 +19,8 @@ export class People {
   readonly #dice: Dice;
   readonly #scenario: Scenario;
   #isRepaired: boolean = false;
+  /** Somebody takes the next Job that is deleted away from its Sweep. */
+  #disownsAtDelete: boolean = false;
   #variants = 0;
   isNamespaceDeleted: boolean = false;
 
@@ -62,7 +64,9 @@ export class People {
         this.#withJob((job) => this.#server.store.delete({ plural: 'jobs', ...job.metadata }));
         return;
       case 'disownJob':
-        this.#withJob((job) => this.#disown(job));
+        // The worst moment is when a delete is on its way, and is not met by chance.
+        if (dice.chance(0.5)) this.#disownsAtDelete = true;
+        else this.#withJob((job) => this.#disown(job.metadata));
         return;
       case 'suspendJob':
         this.#withJob((job) => {
@@ -89,9 +93,19 @@ export class People {
     }
   }
 
+  /** A request is on its way. */
+  onSend({ verb, plural, name }: Seen): void {
+    if (!this.#disownsAtDelete || verb !== 'delete' || plural !== 'jobs') return;
+    const job = this.#server.store.list('jobs').find(({ metadata }) => metadata.name === name);
+    if (!job || ownerOf(job) === undefined) return;
+    this.#disownsAtDelete = false;
+    this.#as(() => this.#disown(job.metadata));
+  }
+
   /** From now on all is to go well. */
   repair(): void {
     this.#isRepaired = true;
+    this.#disownsAtDelete = false;
     this.#removeStrays();
     this.#as(() => {
       for (const job of this.#server.store.list('jobs')) this.#setJob(job, { suspend: false });
@@ -143,7 +157,7 @@ export class People {
     if (job) this.#as(() => act(job));
   }
 
-  #disown({ metadata: { namespace, name } }: Stored): void {
+  #disown({ namespace, name }: Stored['metadata']): void {
     const where = { plural: 'jobs', namespace, name };
     this.#server.store.edit(where, (job) => ({ ...job, metadata: { ...job.metadata, ownerReferences: [] } }));
   }

@@ -172,6 +172,7 @@ class Simulation {
 
   #onSend(seen: Seen): Fault | undefined {
     this.#oracle.onSend(seen);
+    this.#people.onSend(seen);
     const fault =
       this.#people.isNamespaceDeleted && seen.verb === 'create' && seen.plural !== 'leases'
         ? TERMINATED
