@@ -59,6 +59,13 @@ export function openCaches({ onChange, onGone, ...options }: CachesOptions): Ope
   const changed = (...uids: readonly (string | undefined)[]) => {
     for (const uid of new Set(uids)) if (uid !== undefined) onChange(uid, false);
   };
+  const stopping = new AbortController();
+  const owners = listSliceOwners(options.cluster, options.namespaces, stopping.signal);
+  // What fails here is no matter: every Sweep waits for the slices then.
+  const ownersListed = owners.listed.catch((error: unknown) => {
+    if (stopping.signal.aborted) return;
+    options.onProblem({ plural: SLICES.plural, namespace: undefined, error, waitMs: 0 });
+  });
   const reflectors = {
     sweeps: startReflector({
       ...options,
@@ -66,7 +73,11 @@ export function openCaches({ onChange, onGone, ...options }: CachesOptions): Ope
       cache: sweeps,
       project: ({ metadata, spec, status }) => ({ metadata: slim(metadata), spec, status }),
       onChange: (sweep, change) => {
-        if (change === 'deleted') onGone(sweep);
+        if (change === 'deleted') {
+          // What we wrote for it is forgotten: if a list that was too old took it away, it comes back as one that we never saw.
+          owners.doubt(sweep.metadata.uid);
+          onGone(sweep);
+        }
         onChange(sweep.metadata.uid, true);
       },
     }),
@@ -106,13 +117,6 @@ export function openCaches({ onChange, onGone, ...options }: CachesOptions): Ope
     isListed = true;
   });
   const all = Object.values(reflectors);
-  const stopping = new AbortController();
-  const owners = listSliceOwners(options.cluster, options.namespaces, stopping.signal);
-  // What fails here is no matter: every Sweep waits for the slices then.
-  const ownersListed = owners.listed.catch((error: unknown) => {
-    if (stopping.signal.aborted) return;
-    options.onProblem({ plural: SLICES.plural, namespace: undefined, error, waitMs: 0 });
-  });
   const { slices: slicesOf, ...others } = reflectors;
   const othersSynced = Promise.all(Object.values(others).map(({ synced }) => synced));
   return {

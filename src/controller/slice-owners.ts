@@ -8,6 +8,8 @@ export interface SliceOwners {
   readonly listed: Promise<void>;
   /** Whether a Sweep had no slice when they were listed; false before that. @param uid of the Sweep */
   lacks(uid: string): boolean;
+  /** From now on it counts as one that may have some. */
+  doubt(uid: string): void;
 }
 
 /** Lists them once. @param namespaces absent: all */
@@ -16,18 +18,22 @@ export function listSliceOwners(
   namespaces: readonly string[] | undefined,
   signal: AbortSignal,
 ): SliceOwners {
-  let owners: ReadonlySet<string> | undefined;
+  const owners = new Set<string>();
+  let isListed: boolean = false;
   const list = async () => {
-    const uids = new Set<string>();
     for (const namespace of namespaces ?? [undefined]) {
       let token: string | undefined;
       do {
         const page = await cluster.listMetadata(SLICES, { namespace, continue: token }, { signal });
-        for (const uid of page.items.map(controllerUID)) if (uid !== undefined) uids.add(uid);
+        for (const uid of page.items.map(controllerUID)) if (uid !== undefined) owners.add(uid);
         token = page.continue;
       } while (token !== undefined);
     }
-    owners = uids;
+    isListed = true;
   };
-  return { listed: list(), lacks: (uid) => owners?.has(uid) === false };
+  return {
+    listed: list(),
+    lacks: (uid) => isListed && !owners.has(uid),
+    doubt: (uid) => void owners.add(uid),
+  };
 }

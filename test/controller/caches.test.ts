@@ -86,7 +86,19 @@ async function openHeld(change: (real: Cluster) => Partial<Cluster> = () => ({})
     gate.resolve();
     await timers.advance(10);
   };
-  return { caches, timers, uids, createSlice, changed, problems, waitsFor, release, hasBegun: () => hasBegun };
+  const deleteSweep = (name: string) => server.store.delete({ plural: 'sweeps', namespace: 'mine', name });
+  return {
+    caches,
+    timers,
+    uids,
+    createSlice,
+    deleteSweep,
+    changed,
+    problems,
+    waitsFor,
+    release,
+    hasBegun: () => hasBegun,
+  };
 }
 
 test('as long as the slices are not listed only a Sweep that has none gets a turn, until it writes one', async (t) => {
@@ -136,4 +148,16 @@ test('turns begin when every page of the owners is read', async (t) => {
   assert.equal(world.hasBegun(), true);
   assert.deepEqual(world.waitsFor(), ['recorded']);
   await world.release();
+});
+
+test('a Sweep that was gone and is there again waits for the slices: what was written for it is forgotten', async (t) => {
+  const world = await openHeld();
+  t.after(() => world.caches.stop());
+  const [fresh] = world.caches.sweeps.byIndex(world.uids.fresh);
+  assert.ok(fresh && world.caches.caughtUp(fresh.metadata, UNWRITTEN));
+  world.deleteSweep('fresh');
+  await world.timers.advance(10);
+  assert.equal(world.caches.caughtUp(fresh.metadata, UNWRITTEN), false);
+  await world.release();
+  assert.equal(world.caches.caughtUp(fresh.metadata, UNWRITTEN), true);
 });
