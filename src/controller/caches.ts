@@ -4,7 +4,8 @@ import { JOBS, PODS, SLICES, SWEEPS } from '../shared/kinds.ts';
 import { controllerUID, ObjectCache } from '../shared/object-cache.ts';
 import type { Job, KubernetesObject, ObjectMeta, Pod, SliceObject, SweepObject } from '../shared/objects.ts';
 import { type ReflectorProblem, startReflector } from '../shared/reflector.ts';
-import type { Timers } from '../shared/timers.ts';
+import { realTimers, type Timers } from '../shared/timers.ts';
+import { messageOf } from '../sweep/errors.ts';
 import { HASH_ANNOTATION, SWEEP_UID_LABEL } from './labels.ts';
 import { listSliceOwners } from './slice-owners.ts';
 import type { TurnMemory } from './turn-memory.ts';
@@ -13,7 +14,7 @@ import type { TurnMemory } from './turn-memory.ts';
 export interface Caches {
   /** By UID. */
   readonly sweeps: Pick<ObjectCache<SweepObject>, 'byIndex' | 'values' | 'size'>;
-  /** Whether the caches show all that we wrote for a Sweep, and all that others did before us: its Jobs and its slices. */
+  /** Whether the caches show a Sweep's Jobs and slices, all that we wrote included. Without slices: whether it had none and we wrote none. */
   caughtUp(sweep: ObjectMeta, memory: Pick<TurnMemory, 'jobsWritten' | 'slicesWritten'>): boolean;
   reachedSweep(namespace: string, resourceVersion: string): boolean;
   /** What a turn reads. @param deleted UIDs of Jobs that count as gone; those whose end the cache has seen are taken out of it */
@@ -35,6 +36,8 @@ export interface CachesOptions {
   readonly onChange: (uid: string, isSpec: boolean) => void;
   readonly onGone: (sweep: SweepObject) => void;
   readonly onProblem: (problem: ReflectorProblem) => void;
+  /** How long a Sweep that had no slice may have turns before the slices are listed. */
+  readonly trustMs: number;
   readonly timers?: Timers;
   readonly random?: Random;
 }
@@ -60,10 +63,13 @@ export function openCaches({ onChange, onGone, ...options }: CachesOptions): Ope
     for (const uid of new Set(uids)) if (uid !== undefined) onChange(uid, false);
   };
   const stopping = new AbortController();
-  const owners = listSliceOwners(options.cluster, options.namespaces, stopping.signal);
-  // What fails here is no matter: every Sweep waits for the slices then.
-  const ownersListed = owners.listed.catch((error: unknown) => {
+  const { cluster, namespaces, trustMs, timers = realTimers } = options;
+  const owners = listSliceOwners({ cluster, namespaces, timers, trustMs, signal: stopping.signal });
+  const ownersListed = owners.listed.catch((cause: unknown) => {
     if (stopping.signal.aborted) return;
+    const error = new Error(`every Sweep waits for all slices: their owners cannot be listed: ${messageOf(cause)}`, {
+      cause,
+    });
     options.onProblem({ plural: SLICES.plural, namespace: undefined, error, waitMs: 0 });
   });
   const reflectors = {
@@ -108,14 +114,9 @@ export function openCaches({ onChange, onGone, ...options }: CachesOptions): Ope
         ...(sweep !== undefined && { sweep }),
         ...(records && { records }),
       }),
-      // Of the first list nobody is told, as the caller has all Sweeps then, and has an order for them.
-      onChange: (slice) => isListed && changed(controllerUID(slice)),
+      onChange: (slice) => changed(controllerUID(slice)),
     }),
   };
-  let isListed = false;
-  void reflectors.slices.synced.then(() => {
-    isListed = true;
-  });
   const all = Object.values(reflectors);
   const { slices: slicesOf, ...others } = reflectors;
   const othersSynced = Promise.all(Object.values(others).map(({ synced }) => synced));
@@ -123,7 +124,7 @@ export function openCaches({ onChange, onGone, ...options }: CachesOptions): Ope
     sweeps,
     caughtUp: ({ namespace, uid }, { jobsWritten, slicesWritten }) =>
       reflectors.jobs.reached(namespace, jobsWritten) &&
-      // Nobody but us writes a slice of it: if there was none, and we have written none, there is nothing to wait for.
+      // Nobody but us writes a slice of it: if there was none, and we have tried to write none, there is nothing to wait for.
       (slicesOf.reached(namespace, slicesWritten) || (slicesWritten === '0' && owners.lacks(uid))),
     reachedSweep: (namespace, resourceVersion) => reflectors.sweeps.reached(namespace, resourceVersion),
     read: ({ namespace, uid }, deleted) => {

@@ -65,9 +65,13 @@ export interface Controller {
 const READ_AGAIN_MS = 5_000;
 /** Sweeps that ended come after those that wait for something: to read 10,000 records takes part of a second. */
 const ENDED_MS = 1_000;
+/** Less than a Pod that is missing is waited for (10 s), and far less than the delay before a delete: what a write of an earlier leader,
+ * on its way since before the slices' owners were listed, can make of us is then no more than a watch that lags could. */
+const TRUST_MS = 5_000;
 const IDLE: QueueFigures = { depth: 0, activeWorkers: 0, unfinishedWorkSeconds: 0, longestRunningSeconds: 0 };
 
-/** Puts the parts together: first the right to read, then the lease, then the caches, then turns.
+/** Puts the parts together: first the right to read, then the lease, then the caches, then turns: those of Sweeps without a slice as soon
+ * as it is known that they have none (ADR 16).
  *
  * The caches are opened by the leader, never before: a standby's watch may be half-open for a minute without anybody's noticing, and a
  * cache that has not seen a record whose Job is gone would start that trial again. What is listed after the lease was taken holds all
@@ -86,6 +90,7 @@ class RunningController implements Controller {
   #elector: Elector | undefined;
   #caches: OpenCaches | undefined;
   #queue: WorkQueue | undefined;
+  #isListed: boolean = false;
 
   constructor(options: ControllerOptions) {
     this.#options = options;
@@ -174,7 +179,8 @@ class RunningController implements Controller {
       ...{ cluster, namespaces },
       ...(timers && { timers }),
       ...(random && { random }),
-      onChange: (uid, isSpec) => (isSpec ? this.#queue?.addNow(uid) : this.#queue?.add(uid)),
+      trustMs: Math.min(TRUST_MS, deleteDelayMs / 2),
+      onChange: (uid, isSpec) => (isSpec ? this.#queue?.addNow(uid) : this.#changed(uid)),
       onGone: ({ metadata }) => {
         metrics.sweepGone(metadata.namespace, metadata.name);
         onRecorded?.(metadata.uid, undefined);
@@ -200,26 +206,30 @@ class RunningController implements Controller {
       ...(random && { random }),
     });
     this.#queue = queue;
-    const { waiting, ended } = byPhase(caches.sweeps.values());
-    for (const uid of waiting) queue.add(uid);
+    this.#addAll(caches, queue);
     await caches.synced;
     if (this.#stopping.signal.aborted) return;
+    this.#isListed = true;
     log.info('listed', { sweeps: caches.sweeps.size });
-    for (const uid of waiting) queue.add(uid);
-    for (const uid of ended) queue.addAfter(uid, ENDED_MS);
+    this.#addAll(caches, queue);
+  }
+
+  #addAll({ sweeps }: OpenCaches, queue: WorkQueue): void {
+    for (const sweep of sweeps.values()) {
+      if (hasEnded(sweep)) queue.addAfter(sweep.metadata.uid, ENDED_MS);
+      else queue.add(sweep.metadata.uid);
+    }
+  }
+
+  /** Something that a Sweep owns. The first list of slices is a change of all that ever had a record. */
+  #changed(uid: string): void {
+    const [sweep] = (!this.#isListed && this.#caches?.sweeps.byIndex(uid)) || [];
+    if (sweep && hasEnded(sweep)) this.#queue?.addAfter(uid, ENDED_MS);
+    else this.#queue?.add(uid);
   }
 }
 
-/** @returns UIDs of the Sweeps, those that ended apart */
-function byPhase(sweeps: Iterable<SweepObject>): {
-  readonly waiting: readonly string[];
-  readonly ended: readonly string[];
-} {
-  const waiting: string[] = [];
-  const ended: string[] = [];
-  for (const { metadata, status } of sweeps) {
-    const phase = readStatus(status)?.phase;
-    (phase === 'Complete' || phase === 'Failed' ? ended : waiting).push(metadata.uid);
-  }
-  return { waiting, ended };
+function hasEnded({ status }: SweepObject): boolean {
+  const phase = readStatus(status)?.phase;
+  return phase === 'Complete' || phase === 'Failed';
 }

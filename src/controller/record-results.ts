@@ -98,6 +98,8 @@ async function writeSlice(turn: Turn, write: SliceWrite): Promise<string | undef
   }
   // A slice of a Sweep that is gone would be nobody's.
   if (!(await isCurrent(turn))) return undefined;
+  // Whatever becomes of it, an answer that is lost included: from now on the Sweep may have a slice, and waits until slices are listed.
+  memory.slicesWritten = laterVersion(memory.slicesWritten, '1');
   const created = await cluster.createSlice(buildSlice(sweep, write.slice, write.records));
   if (created.kind === 'created') return created.object.metadata.resourceVersion;
   const { namespace, uid } = sweep;

@@ -1,39 +1,55 @@
 import type { Cluster } from '../shared/calls.ts';
 import { SLICES } from '../shared/kinds.ts';
 import { controllerUID } from '../shared/object-cache.ts';
+import type { Timers } from '../shared/timers.ts';
 
-/** Which Sweeps have a slice at all: their names come in some hundredths of a second, the records of 10,000 trials in most of one. */
+/** Which Sweeps own a slice, told before the slices themselves are read: without the records the list is some hundredths as long. */
 export interface SliceOwners {
-  /** Resolves when they are known. @throws ApiError */
+  /** Resolves when they are known; rejects with an ApiError, or the signal's reason. */
   readonly listed: Promise<void>;
-  /** Whether a Sweep had no slice when they were listed; false before that. @param uid of the Sweep */
+  /** Whether a Sweep owned no slice a moment ago; false before they are listed, and again once that is too long ago. @param uid of the Sweep */
   lacks(uid: string): boolean;
-  /** From now on it counts as one that may have some. */
+  /** From now on it counts as one that may own some. */
   doubt(uid: string): void;
 }
 
-/** Lists them once. @param namespaces absent: all */
-export function listSliceOwners(
-  cluster: Pick<Cluster, 'listMetadata'>,
-  namespaces: readonly string[] | undefined,
-  signal: AbortSignal,
-): SliceOwners {
+export interface SliceOwnersOptions {
+  readonly cluster: Pick<Cluster, 'listMetadata'>;
+  /** Absent: all. */
+  readonly namespaces: readonly string[] | undefined;
+  readonly timers: Timers;
+  /** How long they are believed: nobody watches them, and an earlier leader's last write may still come. */
+  readonly trustMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** Lists them once. */
+export function listSliceOwners({ cluster, namespaces, timers, trustMs, signal }: SliceOwnersOptions): SliceOwners {
   const owners = new Set<string>();
-  let isListed: boolean = false;
-  const list = async () => {
-    for (const namespace of namespaces ?? [undefined]) {
-      let token: string | undefined;
-      do {
-        const page = await cluster.listMetadata(SLICES, { namespace, continue: token }, { signal });
-        for (const uid of page.items.map(controllerUID)) if (uid !== undefined) owners.add(uid);
-        token = page.continue;
-      } while (token !== undefined);
-    }
-    isListed = true;
-  };
+  /** Undefined: not listed yet. */
+  let until: number | undefined;
+
+  async function list(namespace: string | undefined): Promise<void> {
+    let token: string | undefined;
+    do {
+      const page = await cluster.listMetadata(SLICES, { namespace, continue: token }, { signal });
+      for (const uid of page.items.map(controllerUID)) if (uid !== undefined) owners.add(uid);
+      token = page.continue;
+    } while (token !== undefined);
+  }
+
+  async function listAll(): Promise<void> {
+    const begun = timers.now();
+    await Promise.all((namespaces ?? [undefined]).map(list));
+    until = begun + trustMs;
+  }
+
   return {
-    listed: list(),
-    lacks: (uid) => isListed && !owners.has(uid),
-    doubt: (uid) => void owners.add(uid),
+    listed: listAll(),
+    lacks: (uid) => until !== undefined && timers.now() < until && !owners.has(uid),
+    doubt: (uid) => {
+      // Later nobody is believed, and the set would only grow.
+      if (until === undefined || timers.now() < until) owners.add(uid);
+    },
   };
 }

@@ -119,8 +119,8 @@ export interface Cluster {
 /** The owner, in managedFields, of what we apply. */
 export const FIELD_MANAGER = 'cnn-sweep-controller';
 
-/** A server that does not know the form answers with whole objects. @see the API server's "Receiving resources as metadata" */
-const METADATA_ONLY = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1, application/json';
+/** A server that does not know the form refuses with 406, rather than send pages of whole objects. */
+const METADATA_ONLY = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
 const METADATA_PAGE = 500;
 
 /** The calls over a wire. A second one over the same wire has limits and a guard of its own: the lease is renewed by it. */

@@ -121,6 +121,7 @@ export class FaultProxy {
       method: (request.method ?? 'GET') as Method,
       path: request.url ?? '/',
       contentType: request.headers['content-type'],
+      accept: request.headers.accept,
       body: body === '' ? undefined : body,
       signal,
     });

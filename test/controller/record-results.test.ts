@@ -19,7 +19,16 @@ const sweep = makeClusterSweep(400);
 const records = (count: number) => Array.from({ length: count }, (_, trial) => makeRecord(sweep, trial));
 
 /** An API server that takes so long for a write, and how the recording of results gets on by its clock. */
-function recording({ recorded, writeMs }: { recorded: number; writeMs: number }) {
+function recording({
+  recorded,
+  writeMs,
+  ...answers
+}: {
+  recorded: number;
+  writeMs: number;
+  createSlice?: () => Promise<unknown>;
+  get?: () => Promise<unknown>;
+}) {
   let nowMs = 0;
   let slices: SliceObject[] = [makeSlice(sweep, 0, records(recorded))];
   const memory = new TurnMemory({ now: () => nowMs });
@@ -38,6 +47,7 @@ function recording({ recorded, writeMs }: { recorded: number; writeMs: number })
       kind: 'created',
       object: wrote(makeSlice(sweep, slice ?? 0, added ?? [])),
     }),
+    ...answers,
   };
   const ended = (from: number, count: number) =>
     Array.from({ length: count }, (_, at) => makeSucceeded(sweep, from + at));
@@ -48,6 +58,7 @@ function recording({ recorded, writeMs }: { recorded: number; writeMs: number })
   return {
     ended,
     running,
+    memory,
     advance: (ms: number) => {
       nowMs += ms;
     },
@@ -106,4 +117,24 @@ test('those that a slice has no room for are in the next one a second later, wha
   results.advance(1_000);
   await results.turn(found);
   assert.equal(results.recorded, 202);
+});
+
+test('whatever becomes of a slice that was sent, the Sweep counts as one that has some: an answer may be lost', async () => {
+  const ours = makeSlice(sweep, 1, []);
+  const exists = recording({
+    ...{ recorded: 25, writeMs: 0 },
+    createSlice: async () => ({ kind: 'exists' }),
+    get: async () => ours,
+  });
+  assert.equal(exists.memory.slicesWritten, '0');
+  await exists.turn(exists.ended(25, 1));
+  assert.equal(exists.memory.slicesWritten, '1');
+  const lost = recording({
+    ...{ recorded: 25, writeMs: 0 },
+    createSlice: async () => {
+      throw new Error('socket hang up');
+    },
+  });
+  await assert.rejects(lost.turn(lost.ended(25, 1)), /socket hang up/);
+  assert.equal(lost.memory.slicesWritten, '1');
 });

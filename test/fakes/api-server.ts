@@ -110,17 +110,17 @@ export class FakeApiServer {
   #answer(route: Route, request: WireRequest, fault: Fault | undefined): WireResponse {
     try {
       if (route.verb === 'watch') return this.#watch(route, request.signal);
-      return this.#do(route, fault?.kind === 'stale' ? fault.version : undefined, request.accept);
+      return this.#do(route, fault?.kind === 'stale' ? fault.version : undefined);
     } catch (error) {
       if (error instanceof Refusal) return statusAnswer(error.code, error.reason, error.message);
       throw error;
     }
   }
 
-  #do(route: Route, staleVersion: number | undefined, accept = ''): WireResponse {
+  #do(route: Route, staleVersion: number | undefined): WireResponse {
     const { verb, query, body } = route;
     const { store } = this;
-    if (verb === 'list') return answer(200, this.#list(route, staleVersion, accept));
+    if (verb === 'list') return answer(200, this.#list(route, staleVersion));
     const where = whereOf(route);
     const object = body as JsonObject;
     switch (verb) {
@@ -144,7 +144,7 @@ export class FakeApiServer {
   }
 
   /** Pages of one version, as long as nothing is compacted. */
-  #list({ plural, namespace, query }: Route, staleVersion: number | undefined, accept: string): JsonObject {
+  #list({ plural, namespace, query, isMetadata }: Route, staleVersion: number | undefined): JsonObject {
     const [version, from] = decodeToken(query.get('continue')) ?? [staleVersion ?? this.store.version, 0];
     if (query.has('continue') && version < this.store.compacted) {
       throw new Refusal(410, 'Expired', 'The provided continue parameter is too old');
@@ -163,7 +163,7 @@ export class FakeApiServer {
     // There is a next page if there are more objects, whether they are selected or not.
     const next = to < all.length ? { continue: encodeToken(version, to) } : {};
     const metadata = { resourceVersion: `${version}`, ...next };
-    if (!accept.includes('as=PartialObjectMetadataList')) return { kind: 'List', metadata, items };
+    if (!isMetadata) return { kind: 'List', metadata, items };
     return { kind: 'PartialObjectMetadataList', metadata, items: items.map(({ metadata }) => ({ metadata })) };
   }
 

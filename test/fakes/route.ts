@@ -25,6 +25,8 @@ export interface Seen {
   readonly namespace: string | undefined;
   readonly name: string | undefined;
   readonly body: Json | undefined;
+  /** A list without all but metadata. */
+  readonly isMetadata: boolean;
   readonly at: number;
 }
 
@@ -38,7 +40,7 @@ export interface Route extends Seen {
 }
 
 /** What a request asks for. */
-export function routeOf({ method, path, body, contentType }: WireRequest): Omit<Route, 'client' | 'at'> {
+export function routeOf({ method, path, body, contentType, accept }: WireRequest): Omit<Route, 'client' | 'at'> {
   const url = new URL(path, 'http://fake');
   const parts = url.pathname.split('/').filter((part) => part !== '');
   const rest = parts.slice(parts[0] === 'api' ? 2 : 3);
@@ -58,6 +60,7 @@ export function routeOf({ method, path, body, contentType }: WireRequest): Omit<
     namespace,
     name,
     query: url.searchParams,
+    isMetadata: accept?.includes('as=PartialObjectMetadataList') ?? false,
     body: body === undefined ? undefined : JSON.parse(body),
   };
 }

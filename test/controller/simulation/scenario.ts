@@ -50,6 +50,8 @@ export interface Scenario {
   /** At its end the Sweep is deleted. */
   readonly deletedAtEnd: boolean;
   readonly deleteDelayMs: number;
+  /** How long, while things go wrong, each list of slices is on its way: they are many, and encoded slowly. */
+  readonly slicesMs: readonly [number, number];
 }
 
 const DEEDS: readonly [Deed, ...Deed[]] = [
@@ -121,6 +123,11 @@ export function scenarioOf(seed: number): Scenario {
     ]),
     deletedAtEnd: dice.chance(0.3),
     deleteDelayMs: 30_000,
+    slicesMs: dice.pick([
+      [0, 0],
+      [0, 0],
+      [100, 9_000],
+    ]),
   };
 }
 
@@ -136,6 +143,7 @@ export function calmScenario(seed: number, changes: Partial<Scenario> = {}): Sce
       garbageMs: [30, 1_500],
       deletedAtEnd: false,
       deleteDelayMs: 30_000,
+      slicesMs: [0, 0],
     },
     ...changes,
   };

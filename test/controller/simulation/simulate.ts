@@ -121,7 +121,7 @@ class Simulation {
     });
     this.#people = new People({ server, workload, clock, dice: dice.fork(), scenario });
     this.#troubles = new Troubles({
-      ...{ server, clock, dice: dice.fork(), scenario },
+      ...{ server, clock, dice: dice.fork(), slow: dice.fork(), scenario },
       isFailing: () => clock.now() < scenario.faultMs,
       hostOf: (client) => this.#hosts.find((host) => host?.name === client),
     });
@@ -380,7 +380,7 @@ class Simulation {
 
 const TERMINATED: Fault = { kind: 'refuse', status: 403, reason: 'Forbidden' };
 
-const NO_METRICS: ControllerMetrics = {
+export const NO_METRICS: ControllerMetrics = {
   queue: {},
   trials: { created: () => {}, finished: () => {}, failed: () => {}, retried: () => {}, started: () => {} },
   onRequest: () => {},

@@ -9,6 +9,8 @@ export interface TroublesOptions {
   readonly server: FakeApiServer;
   readonly clock: SimulatedClock;
   readonly dice: Dice;
+  /** For what is always slow. */
+  readonly slow: Dice;
   readonly scenario: Scenario;
   readonly isFailing: () => boolean;
   readonly hostOf: (client: string) => Host | undefined;
@@ -47,7 +49,11 @@ export class Troubles {
   }
 
   of(seen: Seen): Fault | undefined {
-    const { scenario, dice, isFailing } = this.#options;
+    const { scenario, dice, slow, isFailing } = this.#options;
+    const [, longest] = scenario.slicesMs;
+    if (isFailing() && longest > 0 && seen.verb === 'list' && seen.plural === 'trialresultslices' && !seen.isMetadata) {
+      return this.#late(slow.between(...scenario.slicesMs));
+    }
     if (!isFailing() || scenario.troubles.length === 0 || !dice.chance(scenario.troubleRate)) return undefined;
     const trouble = dice.any(scenario.troubles);
     return trouble && this.#fault(trouble, seen);
