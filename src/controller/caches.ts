@@ -16,6 +16,8 @@ export interface Caches {
   readonly sweeps: Pick<ObjectCache<SweepObject>, 'byIndex' | 'values' | 'size'>;
   /** Whether the caches show a Sweep's Jobs and slices, all that we wrote included. Without slices: whether it had none and we wrote none. */
   caughtUp(sweep: ObjectMeta, memory: Pick<TurnMemory, 'jobsWritten' | 'slicesWritten'>): boolean;
+  /** Whether the first lists of a namespace are whole. */
+  isListed(namespace: string): boolean;
   reachedSweep(namespace: string, resourceVersion: string): boolean;
   /** What a turn reads. @param deleted UIDs of Jobs that count as gone; those whose end the cache has seen are taken out of it */
   read(sweep: ObjectMeta, deleted: Set<string>): SweepObjects;
@@ -35,7 +37,8 @@ export interface CachesOptions {
   /** Something of a Sweep changed: give it a turn. @param isSpec the Sweep itself, not what it owns */
   readonly onChange: (uid: string, isSpec: boolean) => void;
   readonly onGone: (sweep: SweepObject) => void;
-  readonly onProblem: (problem: ReflectorProblem) => void;
+  /** @param problem without `waitMs` if there is no other try */
+  readonly onProblem: (problem: Omit<ReflectorProblem, 'waitMs'> & Partial<ReflectorProblem>) => void;
   /** How long a Sweep that had no slice may have turns before the slices are listed. */
   readonly trustMs: number;
   readonly timers?: Timers;
@@ -70,7 +73,7 @@ export function openCaches({ onChange, onGone, ...options }: CachesOptions): Ope
     const error = new Error(`every Sweep waits for all slices: their owners cannot be listed: ${messageOf(cause)}`, {
       cause,
     });
-    options.onProblem({ plural: SLICES.plural, namespace: undefined, error, waitMs: 0 });
+    options.onProblem({ plural: SLICES.plural, namespace: undefined, error });
   });
   const reflectors = {
     sweeps: startReflector({
@@ -126,6 +129,7 @@ export function openCaches({ onChange, onGone, ...options }: CachesOptions): Ope
       reflectors.jobs.reached(namespace, jobsWritten) &&
       // Nobody but us writes a slice of it: if there was none, and we have tried to write none, there is nothing to wait for.
       (slicesOf.reached(namespace, slicesWritten) || (slicesWritten === '0' && owners.lacks(uid))),
+    isListed: (namespace) => reflectors.jobs.reached(namespace, '0') && slicesOf.reached(namespace, '0'),
     reachedSweep: (namespace, resourceVersion) => reflectors.sweeps.reached(namespace, resourceVersion),
     read: ({ namespace, uid }, deleted) => {
       const there = [...jobs.values(namespace)];

@@ -65,8 +65,9 @@ export interface Controller {
 const READ_AGAIN_MS = 5_000;
 /** Sweeps that ended come after those that wait for something: to read 10,000 records takes part of a second. */
 const ENDED_MS = 1_000;
-/** Less than a Pod that is missing is waited for (10 s), and far less than the delay before a delete: what a write of an earlier leader,
- * on its way since before the slices' owners were listed, can make of us is then no more than a watch that lags could. */
+/** An earlier leader's first slice of a Sweep may have been on its way when the slices' owners were listed. Within this time its Job is
+ * not deleted yet, nor given up for want of its Pod (10 s); only a person who deletes the Job by hand would make us run the trial again,
+ * as while a watch lags. */
 const TRUST_MS = 5_000;
 const IDLE: QueueFigures = { depth: 0, activeWorkers: 0, unfinishedWorkSeconds: 0, longestRunningSeconds: 0 };
 
@@ -206,26 +207,21 @@ class RunningController implements Controller {
       ...(random && { random }),
     });
     this.#queue = queue;
-    this.#addAll(caches, queue);
+    for (const sweep of caches.sweeps.values()) if (!hasEnded(sweep)) queue.add(sweep.metadata.uid);
     await caches.synced;
     if (this.#stopping.signal.aborted) return;
     this.#isListed = true;
     log.info('listed', { sweeps: caches.sweeps.size });
-    this.#addAll(caches, queue);
-  }
-
-  #addAll({ sweeps }: OpenCaches, queue: WorkQueue): void {
-    for (const sweep of sweeps.values()) {
+    for (const sweep of caches.sweeps.values()) {
       if (hasEnded(sweep)) queue.addAfter(sweep.metadata.uid, ENDED_MS);
       else queue.add(sweep.metadata.uid);
     }
   }
 
-  /** Something that a Sweep owns. The first list of slices is a change of all that ever had a record. */
+  /** Something that a Sweep owns. The first list of slices is a change of all that ever had a record: those that ended come later. */
   #changed(uid: string): void {
     const [sweep] = (!this.#isListed && this.#caches?.sweeps.byIndex(uid)) || [];
-    if (sweep && hasEnded(sweep)) this.#queue?.addAfter(uid, ENDED_MS);
-    else this.#queue?.add(uid);
+    if (!sweep || !hasEnded(sweep)) this.#queue?.add(uid);
   }
 }
 

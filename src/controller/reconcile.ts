@@ -20,6 +20,8 @@ import type { TurnEnd } from './workqueue.ts';
 const RESYNC_MS = 300_000;
 /** Until the caches have what was written; an event comes first as a rule. */
 const GATE_MS = 250;
+/** … and until there are caches at all, for as many Sweeps as have ever had a record: each is woken when they are there. */
+const UNLISTED_MS = 5_000;
 /** Only a person frees a name that is taken; no event of ours tells. */
 const COLLISION_MS = 30_000;
 
@@ -44,7 +46,9 @@ export class Reconciler {
     const memory = this.#memoryOf(uid);
 
     // 1. Read once: the Sweep, its Jobs, its Pods, its slices; not before the caches show what we wrote ourselves.
-    if (!caches.caughtUp(object.metadata, memory)) return { againAfterMs: GATE_MS };
+    if (!caches.caughtUp(object.metadata, memory)) {
+      return { againAfterMs: caches.isListed(object.metadata.namespace) ? GATE_MS : UNLISTED_MS };
+    }
     const sweep = memory.sweep.read(object);
     if (!isValid(sweep)) {
       const isNews = this.#previous(object, memory)?.observedGeneration !== object.metadata.generation;

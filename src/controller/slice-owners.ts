@@ -26,7 +26,7 @@ export interface SliceOwnersOptions {
 /** Lists them once. */
 export function listSliceOwners({ cluster, namespaces, timers, trustMs, signal }: SliceOwnersOptions): SliceOwners {
   const owners = new Set<string>();
-  /** Undefined: not listed yet. */
+  /** Since then nobody is believed; undefined: not listed yet. */
   let until: number | undefined;
 
   async function list(namespace: string | undefined): Promise<void> {
@@ -40,8 +40,13 @@ export function listSliceOwners({ cluster, namespaces, timers, trustMs, signal }
 
   async function listAll(): Promise<void> {
     const begun = timers.now();
-    await Promise.all((namespaces ?? [undefined]).map(list));
-    until = begun + trustMs;
+    try {
+      await Promise.all((namespaces ?? [undefined]).map(list));
+      until = begun + trustMs;
+    } catch (error) {
+      until = Number.NEGATIVE_INFINITY;
+      throw error;
+    }
   }
 
   return {

@@ -172,3 +172,22 @@ test('a Sweep that was seen to go is no longer believed to have no slice: what w
   await world.release();
   assert.equal(world.caches.caughtUp(fresh.metadata, UNWRITTEN), true);
 });
+
+test('nor one that went before it was known who has slices', async (t) => {
+  const gate = Promise.withResolvers<void>();
+  const world = await openHeld((real) => ({
+    listMetadata: async (kind, query, options) => {
+      await gate.promise;
+      return real.listMetadata(kind, query, options);
+    },
+  }));
+  t.after(() => world.caches.stop());
+  const [fresh] = world.caches.sweeps.byIndex(world.uids.fresh);
+  world.deleteSweep('fresh');
+  await world.timers.advance(10);
+  gate.resolve();
+  await world.timers.advance(10);
+  assert.equal(world.hasBegun(), true);
+  assert.ok(fresh && !world.caches.caughtUp(fresh.metadata, UNWRITTEN));
+  await world.release();
+});

@@ -14,7 +14,7 @@ import { NO_METRICS } from './simulation/simulate.ts';
 import { buildStudy, NAMESPACE, parseStudy } from './simulation/study.ts';
 
 /** A controller that leads without a lease and whose first list of slices takes until `release`. */
-async function startHeld(t: TestContext, ...before: readonly string[]) {
+async function startHeld(t: TestContext, deleteDelayMs = 30_000) {
   const clock = new VirtualClock();
   const timers: Timers = { now: () => clock.now(), after: (ms, callback) => clock.after(ms, callback) };
   const server = new FakeApiServer({ timers });
@@ -31,27 +31,35 @@ async function startHeld(t: TestContext, ...before: readonly string[]) {
     const where = { plural: 'trialresultslices', namespace: NAMESPACE, name: slice.metadata.name };
     server.store.create(where, slice as unknown as JsonObject);
   };
-  for (const name of before) create(name);
-  const gate = Promise.withResolvers<void>();
-  let isFirst: boolean = true;
+  let gate = Promise.withResolvers<void>();
+  let isHeld: boolean = true;
+  const hold = () => {
+    gate = Promise.withResolvers<void>();
+    isHeld = true;
+  };
   const cluster: typeof openCluster = (wire, options) => {
     const real = openCluster(wire, options);
     const list: Cluster['list'] = async (kind, query, how) => {
       // What is asked for one of, to see whether it may be read at all, is not held.
-      if (kind.plural === SLICES.plural && query.limit === undefined && isFirst) {
-        isFirst = false;
+      if (kind.plural === SLICES.plural && query.limit === undefined && isHeld) {
+        isHeld = false;
         await gate.promise;
       }
       return real.list(kind, query, how);
     };
     return { ...real, list };
   };
+  /** Names of the Sweeps that had a turn. */
+  const turns: string[] = [];
+  const nameOf = (uid: string) =>
+    server.store.list('sweeps').find(({ metadata }) => metadata.uid === uid)?.metadata.name;
   const log: Log = { info: () => undefined, warn: () => undefined, error: () => undefined, with: () => log };
   const start = () =>
     startController({
       ...{ wire: server.wire(), namespaces: [NAMESPACE], timers, random: () => 0.5, log, metrics: NO_METRICS },
       trainer: { image: 'trainer:1', pullPolicy: 'IfNotPresent', serviceAccountName: 'cnn-sweep-trainer' },
-      deleteDelayMs: 30_000,
+      deleteDelayMs,
+      onRecorded: (uid) => void turns.push(nameOf(uid) ?? ''),
       open: { cluster },
     });
   const jobs = () => server.store.list('jobs').map(({ metadata }) => metadata.name.split('-')[0]);
@@ -60,11 +68,12 @@ async function startHeld(t: TestContext, ...before: readonly string[]) {
     return (sweep?.status as { phase?: string } | undefined)?.phase;
   };
   t.after(() => gate.resolve());
-  return { clock, create, record, start, jobs, phaseOf, release: () => gate.resolve() };
+  return { clock, create, record, turns, start, hold, jobs, phaseOf, release: () => gate.resolve() };
 }
 
 test('a Sweep without a record starts before the slices of others are listed; one with records runs no trial again', async (t) => {
-  const world = await startHeld(t, 'fresh', 'recorded');
+  const world = await startHeld(t);
+  world.create('fresh');
   world.record('recorded');
   world.start();
   await world.clock.advance(2_000);
@@ -95,9 +104,40 @@ test('a Sweep that comes when the slices take too long waits for them', async (t
   world.start();
   await world.clock.advance(6_000);
   world.create('late');
-  await world.clock.advance(20_000);
+  await world.clock.advance(18_000);
   assert.deepEqual(world.jobs(), []);
   world.release();
   await world.clock.advance(1_500);
   assert.deepEqual(world.jobs(), ['late']);
+});
+
+test('where Jobs are deleted sooner nobody is believed for longer than half of that', async (t) => {
+  const world = await startHeld(t, 2_000);
+  world.start();
+  await world.clock.advance(1_200);
+  world.create('late');
+  await world.clock.advance(3_000);
+  assert.deepEqual(world.jobs(), []);
+});
+
+test('when the slices are there, Sweeps that wait for something come before those that ended', async (t) => {
+  const world = await startHeld(t);
+  world.record('ended');
+  const before = world.start();
+  world.release();
+  await world.clock.advance(3_000);
+  assert.equal(world.phaseOf('ended'), 'Complete');
+  assert.ok(await before.stop(0));
+
+  world.record('waiting');
+  world.hold();
+  world.turns.length = 0;
+  world.start();
+  await world.clock.advance(8_000);
+  assert.deepEqual(world.turns, []);
+  world.release();
+  await world.clock.advance(900);
+  assert.deepEqual(new Set(world.turns), new Set(['waiting']));
+  await world.clock.advance(300);
+  assert.deepEqual(new Set(world.turns), new Set(['waiting', 'ended']));
 });

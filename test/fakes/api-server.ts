@@ -89,6 +89,7 @@ export class FakeApiServer {
     const response = fault?.kind === 'refuse' ? refuse(fault) : this.#answer(route, request, fault);
     this.#record(route, response.status);
     if (fault?.kind === 'hang') return never(request.signal);
+    if (fault?.kind === 'slow') await this.#wait(fault.ms, request.signal);
     await this.#wait(this.#latencyMs(), request.signal);
     if (fault?.kind === 'cut') throw new Error('other side closed');
     return response;

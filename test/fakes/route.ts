@@ -13,6 +13,8 @@ export type Fault =
   | { readonly kind: 'hang'; readonly done: boolean }
   /** On its way for so long. */
   | { readonly kind: 'late'; readonly ms: number }
+  /** Done at once; the answer is on its way for so long. */
+  | { readonly kind: 'slow'; readonly ms: number }
   /** A list as it was at a version. */
   | { readonly kind: 'stale'; readonly version: number };
 

@@ -52,7 +52,10 @@ export class Troubles {
     const { scenario, dice, slow, isFailing } = this.#options;
     const [, longest] = scenario.slicesMs;
     if (isFailing() && longest > 0 && seen.verb === 'list' && seen.plural === 'trialresultslices' && !seen.isMetadata) {
-      return this.#late(slow.between(...scenario.slicesMs));
+      // It is as old as that, too, when it comes.
+      const ms = slow.between(...scenario.slicesMs);
+      this.#busyFor(ms + 100);
+      return { kind: 'slow', ms };
     }
     if (!isFailing() || scenario.troubles.length === 0 || !dice.chance(scenario.troubleRate)) return undefined;
     const trouble = dice.any(scenario.troubles);
