@@ -5,6 +5,7 @@ import path from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { PLAIN } from '../../k8s/manifests.ts';
 import { type Cluster, startControlPlane } from '../cluster/cluster.ts';
+import { established } from '../cluster/established.ts';
 import { at, eventually, listAt, type Rendered, render, SKIP, sorted, type Values } from './helm.ts';
 
 const HOME = 'cnn-sweep';
@@ -46,7 +47,7 @@ suite('who may do what, on a real API server', { skip: SKIP, timeout: 300_000 },
     alice = `--kubeconfig=${cluster.api.kubeconfigs.alice}`;
     for (const name of ['team', 'unwatched']) await cluster.kubectl('create', 'namespace', name);
     await cluster.kubectl('apply', '--filename', PLAIN);
-    await cluster.kubectl('wait', '--for=condition=Established', 'crd/sweeps.cnn-sweep.dev', '--timeout=30s');
+    await established(cluster, 'crd/sweeps.cnn-sweep.dev');
     for (const namespace of [HOME, 'team', 'unwatched']) await grant(namespace, 'sweeps.cnn-sweep.dev', '*');
     await eventually(() => refused(sweep('probe', HOME), /you may not create Jobs/));
   });

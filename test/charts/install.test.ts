@@ -8,6 +8,7 @@ import { after, before, suite, test } from 'node:test';
 import { promisify } from 'node:util';
 import { stringify } from 'yaml';
 import { type Cluster, startControlPlane } from '../cluster/cluster.ts';
+import { established } from '../cluster/established.ts';
 import { programPath } from '../cluster/programs.ts';
 import {
   at,
@@ -92,7 +93,7 @@ suite('on a real API server', { skip: SKIP, timeout: 300_000 }, () => {
         beforehand = await everything();
         const said = await run(program, `install ${CHART}`);
         assert.equal(at(await deployment(), 'spec', 'replicas'), 1);
-        await cluster.kubectl('wait', '--for=condition=Established', 'crd/sweeps.cnn-sweep.dev', '--timeout=30s');
+        await established(cluster, 'crd/sweeps.cnn-sweep.dev');
         await cluster.apply(JSON.stringify(sweepOfNotes(said)), '--dry-run=server', '--validate=strict');
         await cluster.apply(JSON.stringify(SWEEP));
         secrets = await secretsOf();

@@ -8,6 +8,7 @@ import { parseAllDocuments } from 'yaml';
 import { ROOT } from '../../src/shared/package.ts';
 import { freePort } from '../free-port.ts';
 import type { Cluster } from './cluster.ts';
+import { established } from './established.ts';
 
 /** The controller as a process of this machine, against a cluster of its own. */
 export interface RunningController {
@@ -35,7 +36,7 @@ export interface RunningController {
 export async function installKinds(cluster: Pick<Cluster, 'kubectl'>): Promise<void> {
   await cluster.kubectl('apply', '--server-side', '-f', path.join(ROOT, 'k8s/crds'));
   const kinds = ['crd/sweeps.cnn-sweep.dev', 'crd/trialresultslices.cnn-sweep.dev'];
-  await cluster.kubectl('wait', '--for=condition=Established', ...kinds);
+  await established(cluster, ...kinds);
   // Somebody else's cluster may have it.
   await cluster
     .kubectl('create', 'serviceaccount', 'cnn-sweep-trainer', '--namespace=default')

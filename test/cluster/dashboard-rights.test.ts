@@ -10,6 +10,7 @@ import { runProgram } from '../cli/program.ts';
 import { makeCertificates } from '../shared/certificates.ts';
 import { type Cluster, startControlPlane } from './cluster.ts';
 import { type RunningDashboard, startDashboard } from './dashboard.ts';
+import { established } from './established.ts';
 
 const RELEASE = 'cnn-sweep';
 const NAME = 'cnn-sweep-dashboard';
@@ -30,7 +31,7 @@ describe('the rights of the dashboard are those that it uses, and no others', { 
     folder = await mkdtemp(path.join(tmpdir(), 'cnn-sweep-dashboard-'));
     await makeCertificates(folder);
     await release('install', {});
-    await cluster.kubectl('wait', '--for=condition=Established', 'crd', '--all');
+    await established(cluster);
     for (const account of ['reader', 'stranger']) await kubectl('create', 'serviceaccount', account);
     await kubectl('create', 'role', 'reads', '--resource=sweeps.cnn-sweep.dev', '--verb=list');
     for (const subject of [`--serviceaccount=${RELEASE}:reader`, '--group=team'])

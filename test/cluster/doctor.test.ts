@@ -11,6 +11,7 @@ import { sorted } from '../charts/helm.ts';
 import { PROGRAM, type ProgramEnd, runProgram } from '../cli/program.ts';
 import { type Cluster, startControlPlane } from './cluster.ts';
 import { installKinds, until } from './controller.ts';
+import { established } from './established.ts';
 import { run } from './run.ts';
 
 const missing = await run(['go', 'version']).then(
@@ -60,7 +61,7 @@ describe('doctor', { ...options, timeout: 600_000 }, () => {
 
   test('where only one kind is served it names the other', async () => {
     await cluster.kubectl('apply', '--server-side', '-f', path.join(import.meta.dirname, '../../k8s/crds/sweeps.yaml'));
-    await cluster.kubectl('wait', '--for=condition=Established', 'crd', '--all');
+    await established(cluster);
     const { stdout } = await doctor();
     assert.match(stdout, /^failed {3}kinds: TrialResultSlice not served as /);
     await installKinds(cluster);

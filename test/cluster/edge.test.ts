@@ -27,6 +27,7 @@ import {
   whatever,
 } from '../shared/objects.ts';
 import { type Cluster, startControlPlane } from './cluster.ts';
+import { established } from './established.ts';
 import { FaultProxy, type ProxiedWatch } from './fault-proxy.ts';
 import { run } from './run.ts';
 
@@ -60,7 +61,7 @@ describe('a real API server', { ...options, timeout: 600_000 }, () => {
     for (const kind of ['sweeps', 'trialresultslices']) {
       await cluster.apply(await readFile(path.join(import.meta.dirname, `../../k8s/crds/${kind}.yaml`), 'utf8'));
     }
-    await cluster.kubectl('wait', '--for=condition=Established', 'crd', '--all');
+    await established(cluster);
     // It forgets what was before, so that a version that is too old is at hand.
     await cluster.parts['kube-apiserver'].stop();
     await cluster.parts['kube-apiserver'].start();

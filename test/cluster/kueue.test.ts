@@ -4,6 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import type { Condition, SweepStatus } from '../../src/sweep/status.ts';
 import { type Cluster, startControlPlane } from './cluster.ts';
 import { installKinds, type RunningController, startController, until } from './controller.ts';
+import { established } from './established.ts';
 import { run } from './run.ts';
 
 const missing = await run(['go', 'version']).then(
@@ -86,7 +87,7 @@ describe('with --kueue', { ...options, timeout: 300_000 }, () => {
 
   test('a queue that does not exist is named at once, and within a minute it is seen to be there', async () => {
     await cluster.apply(JSON.stringify(LOCAL_QUEUES));
-    await cluster.kubectl('wait', '--for=condition=Established', 'crd', '--all');
+    await established(cluster);
     await cluster.apply(sweep('with', 'gpus'));
     await suspendJobs('with', true);
     const { message } = await degraded('with', 'QueueNotFound', 30_000);

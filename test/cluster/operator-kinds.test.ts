@@ -5,6 +5,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { CHART, helm, SKIP, type Values, valuesArgs } from '../charts/helm.ts';
 import { type Cluster, startControlPlane } from './cluster.ts';
+import { established } from './established.ts';
 import { run } from './run.ts';
 
 const MODULE = 'github.com/prometheus-operator/prometheus-operator@v0.85.0';
@@ -33,7 +34,7 @@ describe('the Prometheus operator', { skip: SKIP, timeout: 300_000 }, () => {
       path.join(Dir, `example/prometheus-operator-crd/monitoring.coreos.com_${kind}.yaml`),
     );
     await kubectl('apply', '--server-side', ...files.map((file) => `--filename=${file}`));
-    await kubectl('wait', '--for=condition=Established', 'crd', '--all');
+    await established(cluster);
     await kubectl('create', 'namespace', 'cnn-sweep');
   });
   after(() => cluster?.stop());

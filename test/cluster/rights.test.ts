@@ -6,6 +6,7 @@ import { CHART, helm, listAt, podsOf, type Rendered, render, SKIP, sorted, value
 import { runProgram } from '../cli/program.ts';
 import { type Cluster, startControlPlane } from './cluster.ts';
 import { type RunningController, startController, until } from './controller.ts';
+import { established } from './established.ts';
 import { type ChartNats, startChartNats } from './nats-server.ts';
 
 const RELEASE = 'cnn-sweep';
@@ -43,7 +44,7 @@ function testRights(withNats: boolean): void {
     nats = withNats ? await startChartNats() : undefined;
     const args = ['install', RELEASE, CHART, '--namespace', RELEASE, '--create-namespace', ...valuesArgs(values)];
     await helm('helm', args, { KUBECONFIG: cluster.kubeconfig });
-    await cluster.kubectl('wait', '--for=condition=Established', 'crd', '--all');
+    await established(cluster);
     controller = await start();
   });
   after(async () => {

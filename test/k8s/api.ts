@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { Agent, fetch } from 'undici';
 import { buildFiles } from '../../k8s/generate.ts';
 import { type Cluster, startControlPlane } from '../cluster/cluster.ts';
+import { established } from '../cluster/established.ts';
 
 /** What the API server says to one request. */
 export interface Answer {
@@ -32,7 +33,7 @@ export async function startApi(): Promise<Api> {
   const cluster = await startControlPlane();
   try {
     for (const crd of buildFiles().values()) await cluster.apply(crd, '--server-side');
-    await cluster.kubectl('wait', '--for=condition=Established', '--timeout=60s', 'crd', '--all');
+    await established(cluster);
     return await connect(cluster);
   } catch (error) {
     await cluster.stop();

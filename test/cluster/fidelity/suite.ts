@@ -7,6 +7,7 @@ import { FakeApiServer } from '../../fakes/api-server.ts';
 import type { Cluster } from '../cluster.ts';
 import type { Flags } from '../control-plane.ts';
 import { until } from '../controller.ts';
+import { established } from '../established.ts';
 import { KIND_NAMES, KINDS, scriptOf } from './script.ts';
 import { Transcriber } from './transcript.ts';
 
@@ -32,7 +33,7 @@ export const FLAGS: Flags = { 'kube-controller-manager': ['--controllers=garbage
 
 export async function installForFidelity(cluster: Cluster): Promise<void> {
   await cluster.kubectl('apply', '--server-side', '-f', path.join(ROOT, 'k8s/crds'));
-  await cluster.kubectl('wait', '--for=condition=Established', 'crd', '--all');
+  await established(cluster);
 }
 
 /** Runs the scripts of some seeds on the real API server and on the model of it, and says where they differ: first step by step, then when
