@@ -85,6 +85,7 @@ export class FaultProxy {
     const text = await readAll(answer);
     this.#record(route, answer.statusCode ?? 0);
     if (fault?.kind === 'hang') return;
+    if (fault?.kind === 'slow') await new Promise((resolve) => setTimeout(resolve, fault.ms));
     if (fault?.kind === 'cut') {
       request.socket.destroy();
       return;
