@@ -110,11 +110,16 @@ export function openSweepFeed(client: Client, sweep: string): SweepFeed {
     const merged = known ? new Map([...known.rows, ...rows]) : rows;
     const state = { detail, verdict, rows: merged, curves: known?.curves ?? new Map() };
     change({ state, isWhole: merged.size >= detail.trials.total, error: null, readAt: Date.now() });
+    applyMeanwhile();
     const order = rankRows(merged.values(), verdict).filter((trial) => (merged.get(trial)?.epochsDone ?? 0) > 0);
     await readCurves([...new Set([...order.slice(0, MAX_CURVES), ...state.curves.keys()])].slice(0, 2 * MAX_CURVES));
     change({ areCurvesRead: true });
+    applyMeanwhile();
+  }
+
+  /** After each answer again, even if it is the last one ever: it may be older, and nobody tells it twice. */
+  function applyMeanwhile(): void {
     for (const data of meanwhile) apply(data);
-    meanwhile = [];
   }
 
   /** One reading at a time; asked for meanwhile, it is repeated once. */
@@ -137,6 +142,7 @@ export function openSweepFeed(client: Client, sweep: string): SweepFeed {
   read();
   const closeStream = openStream(client.url(`events?topics=sweep:${sweep}`), {
     snapshot(data) {
+      if (reading) meanwhile.push(data);
       apply(data);
       read();
     },

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { createServer, get } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, test } from 'node:test';
-import type { Page } from 'playwright-core';
+import type { Page, Route } from 'playwright-core';
 import { cleanPayload } from '../../../src/dashboard/faro-payload.ts';
 import { Store } from '../../../src/dashboard/store.ts';
 import { skipWithoutBrowser } from '../../browser.ts';
@@ -402,6 +402,8 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     for (const { trial, attemptUID } of study.results) store.setModel(UID, trial, attemptUID);
     const { page } = await openPage(opened.browser, live.url, '?sweep=local/study');
     await page.locator('.connection.live').waitFor();
+    // A reading that is cut off is told, too.
+    await page.waitForLoadState('networkidle');
     live.drop();
     await page.locator('.connection.reconnecting').waitFor();
     assert.equal(await page.locator('.warnings').count(), 0, 'one that trains is only out of reach');
@@ -440,6 +442,48 @@ describe('the page in a browser', { skip: skipWithoutBrowser }, () => {
     grow.record(2);
     await page.getByText('(12,32) relu max is so far the best').first().waitFor();
     await live.close();
+    await page.getByText('the same command goes on where it was').waitFor();
+    await page.close();
+  });
+
+  test('what the stream told while an older answer was on its way is kept, even if it is the last that is ever told', async () => {
+    const store = new Store();
+    const live = await serve(store);
+    const grow = growStudy(store, study);
+    grow.to(3);
+    const [read, ended] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const others: Promise<unknown>[] = [];
+    const prepare = async (page: Page) => {
+      await page.addInitScript(() => {
+        const Browsers = EventSource;
+        const told: string[] = [];
+        Object.assign(window, { told });
+        window.EventSource = class extends Browsers {
+          constructor(url: string | URL) {
+            super(url);
+            for (const type of ['snapshot', 'delta']) this.addEventListener(type, ({ data }) => told.push(data));
+          }
+        };
+      });
+      const hold = async (route: Route) => {
+        const response = await route.fetch();
+        read.resolve();
+        await ended.promise;
+        await route.fulfill({ response });
+      };
+      await page.route('**/sweeps/local/study', hold, { times: 1 });
+      await page.route('**/curves?*', (route) => route.abort());
+      for (const path of ['/verdict', '/trials?'])
+        others.push(page.waitForResponse((answer) => answer.url().includes(path)));
+    };
+    const isTold = (page: Page, words: string) =>
+      page.waitForFunction((part) => (window as unknown as { told: string[] }).told.join().includes(part), words);
+    const { page } = await openPage(opened.browser, live.url, '?sweep=local/study', { prepare });
+    await Promise.all([read.promise, ...others, isTold(page, 'Running')]);
+    store.changeSweep(UID, { phase: 'Suspended' });
+    await isTold(page, 'Suspended');
+    await live.close();
+    ended.resolve();
     await page.getByText('the same command goes on where it was').waitFor();
     await page.close();
   });
