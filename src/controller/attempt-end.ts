@@ -171,7 +171,8 @@ export function isScheduled({ status }: Pod): boolean {
   return status?.conditions?.some(({ type, status }) => type === 'PodScheduled' && status === 'True') ?? false;
 }
 
-function isDisrupted({ status }: Pod): boolean {
+/** Whether the cluster took it, or is about to. */
+export function isDisrupted({ status }: Pod): boolean {
   return status?.conditions?.some(({ type, status }) => type === 'DisruptionTarget' && status === 'True') ?? false;
 }
 

@@ -1,6 +1,7 @@
+import type { Pod } from '../shared/objects.ts';
 import type { RetryReason } from '../sweep/reasons.ts';
 import type { TrialRecord } from '../sweep/slice.ts';
-import { type AttemptEnd, type AttemptFacts, attemptEnd, trainerOf } from './attempt-end.ts';
+import { type AttemptEnd, type AttemptFacts, attemptEnd, isDisrupted, trainerOf } from './attempt-end.ts';
 import type { ClusterSweep } from './cluster-sweep.ts';
 import { MAX_ATTEMPT } from './job.ts';
 import { recordOf } from './record.ts';
@@ -83,5 +84,11 @@ export function backoffMs(failures: number): number {
 function stateOf({ job, pods }: AttemptFacts): AttemptState {
   if (job.metadata.deletionTimestamp !== undefined) return 'Terminating';
   if (job.spec?.suspend) return 'Queued';
-  return pods.some((pod) => trainerOf(pod)?.state?.running) ? 'Running' : 'Pending';
+  return pods.some(hasBegun) ? 'Running' : 'Pending';
+}
+
+/** Its container runs, or has ended of itself, which the Job has yet to say; in place of a disrupted one another is to come. */
+function hasBegun(pod: Pod): boolean {
+  const { running, terminated } = trainerOf(pod)?.state ?? {};
+  return running !== undefined || (terminated !== undefined && !isDisrupted(pod));
 }

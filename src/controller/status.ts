@@ -96,25 +96,34 @@ export function buildInvalidStatus({ generation, violations }: InvalidSweep, { p
 
 const NO_TRIALS: Trials = { total: 0, waiting: 0, running: 0, succeeded: 0, failed: 0, stopped: 0 };
 
-/** A trial that ended and is not recorded yet counts as running: nothing is finished before it is recorded. */
-function countTrials({ counts, running, toRecord }: Snapshot): Trials {
-  const alive = running.size + toRecord.length;
-  return { ...counts, waiting: counts.waiting - alive, running: alive };
+/** A trial waits as long as its Pod waits for a node, an image or a queue. One that ended and is not recorded yet counts as running:
+ * nothing is finished before it is recorded.
+ */
+function countTrials({ counts, running: live, toRecord }: Snapshot): Trials {
+  let running = toRecord.length;
+  for (const { state } of live.values()) if (state === 'Running') running++;
+  return { ...counts, waiting: counts.waiting - running, running };
+}
+
+/** Trials that have a Job and no record. */
+function startedOf({ running, toRecord }: Snapshot): number {
+  return running.size + toRecord.length;
 }
 
 function finishedOf({ succeeded, failed, stopped }: Trials): number {
   return succeeded + failed + stopped;
 }
 
-/** The phase from the facts; a sweep has ended only when none of its trials runs any more. */
-function standingOf({ sweep }: StatusInput, trials: Trials): Standing {
+/** The phase from the facts; a sweep has ended only when none of its trials has a Job that is not over. */
+function standingOf({ sweep, snapshot, stuck }: StatusInput, trials: Trials): Standing {
   const limits = limitsOf(sweep);
-  const quiet = trials.running === 0;
+  const started = startedOf(snapshot);
+  const quiet = started === 0;
   if (isOverLimit(limits, trials.failed)) {
     const words = `${counted(trials.failed, 'trial')} failed; spec.maxFailedTrials allows ${limits.maxFailedTrials}`;
     return { phase: quiet ? 'Failed' : 'Running', reason: 'MaxFailedTrialsExceeded', words };
   }
-  if (quiet && trials.waiting === 0) {
+  if (trials.running + trials.waiting === 0) {
     if (trials.succeeded === 0 && trials.failed > 0)
       return {
         phase: 'Failed',
@@ -125,11 +134,14 @@ function standingOf({ sweep }: StatusInput, trials: Trials): Standing {
     return { phase: 'Complete', reason: 'Finished', words: stopped };
   }
   if (limits.suspend) {
-    const left = quiet ? '' : `; ${counted(trials.running, 'running trial')} will finish`;
+    const left = quiet ? '' : `; ${counted(started, 'started trial')} will finish`;
     return { phase: 'Suspended', reason: 'Suspended', words: `spec.suspend is true${left}` };
   }
-  if (!quiet) return { phase: 'Running', reason: 'TrialsRunning', words: '' };
-  return { phase: finishedOf(trials) > 0 ? 'Running' : 'Pending', reason: 'WaitingToStart', words: '' };
+  if (trials.running > 0) return { phase: 'Running', reason: 'TrialsRunning', words: '' };
+  if (finishedOf(trials) === 0) return { phase: 'Pending', reason: 'WaitingToStart', words: '' };
+  // Between the end of one trial and the container of the next nothing new is to be told.
+  const isBetween = !quiet && stuck.length === 0;
+  return { phase: 'Running', reason: isBetween ? 'TrialsRunning' : 'WaitingToStart', words: '' };
 }
 
 function sayAll(

@@ -207,8 +207,8 @@ const summary = {
   trials: Type.Object(
     {
       total: count('Points of the grid.'),
-      waiting: count('Not started.'),
-      running: count('At it.'),
+      waiting: count('Not started, or waiting for a node, an image, a queue or another attempt.'),
+      running: count('Its container runs, or has ended and is not recorded yet.'),
       succeeded: count('Recorded with a result.'),
       failed: count('Recorded as failed.'),
       stopped: count('Recorded as stopped.'),

@@ -16,7 +16,7 @@ import { buildAttempts, buildRow } from './trial-view.ts';
 import { buildVerdictView } from './verdict-view.ts';
 
 const NOTHING_JUDGED: Verdict = judge([], { checkpoint: 'BestEpoch', maxLossRise: 0.1, parsimony: 'OneStandardError' });
-const WAITING: readonly string[] = ['Waiting', 'Retrying'];
+const WAITING: readonly string[] = ['Waiting', 'Pending', 'Queued', 'Retrying'];
 const MAX_NOTES = 50;
 
 /** One sweep: its trials, what is recorded of them and what the judge says. Every change has a number of the store's. */

@@ -72,8 +72,8 @@ export const SweepStatusSchema = Type.Object(
     trials: Type.Object(
       {
         total: count('Points of the grid, equal ones merged.'),
-        waiting: count('Not started, or waiting for another attempt.'),
-        running: count('With a live Job.'),
+        waiting: count('Not started, or waiting for a node, an image, a queue or another attempt.'),
+        running: count('Its container runs, or has ended and is not recorded yet.'),
         succeeded: count('Recorded with a result.'),
         failed: count('Recorded as failed.'),
         stopped: count('Recorded as stopped.'),

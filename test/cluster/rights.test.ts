@@ -107,6 +107,21 @@ function testRights(withNats: boolean): void {
   const used = async (account: string) => usedBy(await readFile(cluster.api.auditLog, 'utf8'), account);
   /** Pods of these have no node. */
   const nowhere = { trainer: { nodeSelector: { nobody: 'has-this' } } };
+  const firstPod = (sweep: string) =>
+    until(
+      async () => {
+        const selector = `--selector=cnn-sweep.dev/sweep=${sweep},cnn-sweep.dev/trial=0`;
+        return (await kubectl('get', 'pods', selector, '--output=name')).trim() || undefined;
+      },
+      `a Pod of ${sweep}`,
+      30_000,
+    );
+  /** What a kubelet would say of its trainer. */
+  async function setPod(pod: string, phase: string, state: object): Promise<void> {
+    const container = { name: 'trainer', image: 'x', imageID: '', ready: false, restartCount: 0, state };
+    const status = JSON.stringify({ status: { phase, containerStatuses: [container] } });
+    await kubectl('patch', pod, '--subresource=status', '--type=merge', '--patch', status);
+  }
 
   test('sweeps are trained, fail, are changed and deleted', async () => {
     // One after the other: the second record is appended to a slice that is there.
@@ -119,25 +134,8 @@ function testRights(withNats: boolean): void {
     );
 
     await apply('bad', { ...nowhere, maxFailedTrials: 0 });
-    const pod = await until(
-      async () =>
-        (
-          await kubectl('get', 'pods', '--selector=cnn-sweep.dev/sweep=bad,cnn-sweep.dev/trial=0', '--output=name')
-        ).trim() || undefined,
-      'a Pod',
-      30_000,
-    );
     const terminated = { exitCode: 2, finishedAt: '2026-01-01T00:00:00Z', message: 'no such backend' };
-    const container = {
-      name: 'trainer',
-      image: 'x',
-      imageID: '',
-      ready: false,
-      restartCount: 0,
-      state: { terminated },
-    };
-    const status = JSON.stringify({ status: { phase: 'Failed', containerStatuses: [container] } });
-    await kubectl('patch', pod, '--subresource=status', '--type=merge', '--patch', status);
+    await setPod(await firstPod('bad'), 'Failed', { terminated });
     await condition('bad', 'Failed', 'MaxFailedTrialsExceeded');
 
     await apply('invalid', { grid: [{ widths: [[3, 8, 16, 32]], pooling: ['max'] }] });
@@ -149,17 +147,7 @@ function testRights(withNats: boolean): void {
     skip: !withNats && 'without NATS',
   }, async () => {
     await apply('told', { ...nowhere, parallelism: 1 });
-    const pod = await until(
-      async () =>
-        (await kubectl(
-          'get',
-          'pods',
-          '--selector=cnn-sweep.dev/sweep=told',
-          '--output=jsonpath={.items[*].metadata.name}',
-        )) || undefined,
-      'a Pod',
-      30_000,
-    );
+    const pod = (await firstPod('told')).replace('pod/', '');
     const bound = ['--bound-object-kind=Pod', `--bound-object-name=${pod}`];
     const token = (await kubectl('create', 'token', 'cnn-sweep-trainer', '--audience=nats', ...bound)).trim();
     const ca = await readFile(nats?.caFile ?? '', 'utf8');
@@ -203,6 +191,7 @@ function testRights(withNats: boolean): void {
     await apply('paused', { ...nowhere, suspend: true });
     await condition('paused', 'Progressing', 'Suspended');
     await change('paused', { suspend: false });
+    await setPod(await firstPod('paused'), 'Running', { running: { startedAt: '2026-01-01T00:00:00Z' } });
     await condition('paused', 'Progressing', 'TrialsRunning');
     await controller.stop();
     controller = await start();

@@ -93,6 +93,20 @@ const cases: Record<string, { read: Partial<Read>; want: object }> = {
     read: both(makeCrashed(sweep, 1, 3)),
     want: { toRecord: ['1 Failed Crashed (in 3 attempts): exit 1'] },
   },
+  'a container that ended is no Pod that waits, although its Job does not say so yet': {
+    read: (() => {
+      const job = makeJob(sweep, 1);
+      return both({ job, pod: makePod(job, { state: exited(0) }) });
+    })(),
+    want: { running: ['1-r1 Running'], alive: [1] },
+  },
+  'in place of a Pod that was evicted another is to come': {
+    read: (() => {
+      const job = makeJob(sweep, 1);
+      return both({ job, pod: makePod(job, { state: exited(143), conditions: [DISRUPTED] }) });
+    })(),
+    want: { running: ['1-r1 Pending'], alive: [1] },
+  },
   'bad configuration is final at once': {
     read: both(makeCrashed(sweep, 1, 1, 2)),
     want: { toRecord: ['1 Failed BadConfiguration: exit 2'] },

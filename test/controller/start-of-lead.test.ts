@@ -91,7 +91,7 @@ test('a Sweep that came while the slices were being listed, and had its turn, ha
   await world.clock.advance(1_000);
   world.create('late');
   await world.clock.advance(1_000);
-  assert.deepEqual([world.jobs(), world.phaseOf('late')], [['late'], 'Running']);
+  assert.deepEqual([world.jobs(), world.phaseOf('late')], [['late'], 'Pending']);
   world.record('late');
   await world.clock.advance(1_000);
   world.release();

@@ -11,17 +11,22 @@ import { MAX_MESSAGE, MAX_STATUS_BYTES, type SweepStatus } from '../../src/sweep
 import {
   makeClusterSweep,
   makeJob,
+  makePod,
   makeRecord,
   makeSlice,
   makeSnapshot,
   makeSucceeded,
   makeSweepObject,
   NOW,
+  RUNNING,
 } from './builders.ts';
 
 const LATER = '2026-07-01T13:00:00Z';
 
 interface Scene {
+  /** With a Job, and no Pod that has begun. */
+  readonly pending?: readonly number[];
+  readonly queued?: readonly number[];
   readonly running?: readonly number[];
   readonly ended?: readonly number[];
   readonly records?: Readonly<Record<number, Outcome>>;
@@ -30,11 +35,20 @@ interface Scene {
   readonly now?: string;
 }
 
-function snapshotOf(sweep: ClusterSweep, { running = [], ended = [], records = {} }: Scene): Snapshot {
+function snapshotOf(sweep: ClusterSweep, scene: Scene): Snapshot {
+  const { pending = [], queued = [], running = [], ended = [], records = {} } = scene;
   const done = ended.map((trial) => makeSucceeded(sweep, trial));
+  const live = running.map((trial) => {
+    const job = makeJob(sweep, trial);
+    return { job, pod: makePod(job, { state: RUNNING }) };
+  });
+  const waiting = [
+    ...pending.map((trial) => makeJob(sweep, trial)),
+    ...queued.map((trial) => makeJob(sweep, trial, { suspend: true })),
+  ];
   return makeSnapshot(sweep, {
-    jobs: [...running.map((trial) => makeJob(sweep, trial)), ...done.map(({ job }) => job)],
-    pods: done.map(({ pod }) => pod),
+    jobs: [...waiting, ...[...live, ...done].map(({ job }) => job)],
+    pods: [...live, ...done].map(({ pod }) => pod),
     slices: [
       makeSlice(
         sweep,
@@ -82,6 +96,45 @@ const cases: Record<
     counts: [3, 0, 0, 0, 0],
     conditions: ['Progressing False WaitingToStart', 'Complete False WaitingToStart', 'Failed False AsExpected'],
     message: /^Job of trial 0: exceeded quota/,
+  },
+  'Jobs that wait for a node, an image or a queue do not run': {
+    scene: { pending: [0], queued: [1] },
+    phase: 'Pending',
+    counts: [3, 0, 0, 0, 0],
+    conditions: ['Progressing True WaitingToStart', 'Complete False WaitingToStart', 'Failed False AsExpected'],
+    message: /^waiting for the first trial to start$/,
+  },
+  'a Job that no node has room for is no progress': {
+    scene: { pending: [0, 1], stuck: [{ reason: 'InsufficientGPU', message: 'Pod x: none free: add one' }] },
+    phase: 'Pending',
+    counts: [3, 0, 0, 0, 0],
+    conditions: ['Progressing False WaitingToStart', 'Complete False WaitingToStart', 'Failed False AsExpected'],
+    message: /^Pod x: none free: add one$/,
+  },
+  'one runs, and one waits for a node': {
+    scene: { running: [0], pending: [1], stuck: [{ reason: 'InsufficientGPU', message: 'Pod x: none free: add one' }] },
+    phase: 'Running',
+    counts: [2, 1, 0, 0, 0],
+    conditions: ['Progressing True TrialsRunning', 'Complete False TrialsRunning', 'Failed False AsExpected'],
+    message: /^Pod x: none free: add one$/,
+  },
+  'the next container is on its way': {
+    scene: { records: { 0: 'Succeeded' }, pending: [1] },
+    phase: 'Running',
+    counts: [2, 0, 1, 0, 0],
+    conditions: ['Progressing True TrialsRunning', 'Complete False TrialsRunning', 'Failed False AsExpected'],
+    message: /^so far, of 1 of 3 trials: best/,
+  },
+  'the next container cannot come': {
+    scene: {
+      records: { 0: 'Succeeded' },
+      pending: [1],
+      stuck: [{ reason: 'InsufficientGPU', message: 'Pod x: none free: add one' }],
+    },
+    phase: 'Running',
+    counts: [2, 0, 1, 0, 0],
+    conditions: ['Progressing False WaitingToStart', 'Complete False WaitingToStart', 'Failed False AsExpected'],
+    message: /^so far, of 1 of 3 trials: best/,
   },
   'trials run': {
     scene: { running: [0, 1] },
@@ -137,6 +190,18 @@ const cases: Record<
     ],
     message: /^1 trial failed; spec.maxFailedTrials allows 0/,
   },
+  'too many failed, and one still waits for a node': {
+    sweep: makeClusterSweep(3, { maxFailedTrials: 0 }),
+    scene: { records: { 0: 'Failed' }, pending: [1] },
+    phase: 'Running',
+    counts: [2, 0, 0, 1, 0],
+    conditions: [
+      'Progressing True MaxFailedTrialsExceeded',
+      'Complete False MaxFailedTrialsExceeded',
+      'Failed False AsExpected',
+    ],
+    message: /^1 trial failed; spec.maxFailedTrials allows 0/,
+  },
   'too many failed, and all is quiet': {
     sweep: makeClusterSweep(3, { maxFailedTrials: 0 }),
     scene: { records: { 0: 'Failed', 1: 'Stopped' } },
@@ -155,7 +220,15 @@ const cases: Record<
     phase: 'Suspended',
     counts: [2, 1, 0, 0, 0],
     conditions: ['Progressing False Suspended', 'Complete False Suspended', 'Failed False AsExpected'],
-    message: /^spec.suspend is true; 1 running trial will finish; waiting for the first result$/,
+    message: /^spec.suspend is true; 1 started trial will finish; waiting for the first result$/,
+  },
+  'suspended while a Pod waits for a node': {
+    sweep: makeClusterSweep(3, { suspend: true }),
+    scene: { pending: [0], running: [1] },
+    phase: 'Suspended',
+    counts: [2, 1, 0, 0, 0],
+    conditions: ['Progressing False Suspended', 'Complete False Suspended', 'Failed False AsExpected'],
+    message: /^spec.suspend is true; 2 started trials will finish; waiting for the first result$/,
   },
   'suspended after the last trial is complete': {
     sweep: makeClusterSweep(1, { suspend: true }),
@@ -208,6 +281,7 @@ test('a sweep’s life: times are set once, transitions are dated, and the end i
   let previous: SweepStatus | undefined;
   const scenes: Scene[] = [
     {},
+    { pending: [0, 1] },
     { running: [0, 1] },
     { ended: [0], running: [1] },
     { records: { 0: 'Succeeded' }, running: [1, 2] },
@@ -222,12 +296,13 @@ test('a sweep’s life: times are set once, transitions are dated, and the end i
   }
   assert.deepEqual(times, [
     [undefined, undefined, '00'],
-    ['01', undefined, '00'],
-    ['01', undefined, '00'],
-    ['01', undefined, '00'],
-    ['01', undefined, '00'],
-    ['01', '05', '05'],
-    ['01', '05', '05'],
+    [undefined, undefined, '00'],
+    ['02', undefined, '00'],
+    ['02', undefined, '00'],
+    ['02', undefined, '00'],
+    ['02', undefined, '00'],
+    ['02', '06', '06'],
+    ['02', '06', '06'],
   ]);
 });
 
@@ -312,10 +387,12 @@ test('a Sweep that a stricter controller refuses keeps what it had finished', ()
   assert.deepEqual([status.trials, status.best, status.startTime], [previous.trials, previous.best, NOW]);
 });
 
-const outcome = fc.constantFrom<Outcome | 'running' | 'ended' | 'waiting'>(
+const outcome = fc.constantFrom<Outcome | 'queued' | 'pending' | 'running' | 'ended' | 'waiting'>(
   'Succeeded',
   'Failed',
   'Stopped',
+  'queued',
+  'pending',
   'running',
   'ended',
   'waiting',
@@ -329,10 +406,11 @@ test('INV-9: waiting + running + finished = total, whatever happened', () => {
       const records = Object.fromEntries(
         (['Succeeded', 'Failed', 'Stopped'] as const).flatMap((fate) => at(fate).map((trial) => [trial, fate])),
       );
-      const { trials, phase } = statusOf(sweep, { running: at('running'), ended: at('ended'), records });
+      const jobs = { queued: at('queued'), pending: at('pending'), running: at('running'), ended: at('ended') };
+      const { trials, phase } = statusOf(sweep, { ...jobs, records });
       assert.deepEqual(trials, {
         total: fates.length,
-        waiting: at('waiting').length,
+        waiting: at('waiting').length + at('queued').length + at('pending').length,
         running: at('running').length + at('ended').length,
         succeeded: at('Succeeded').length,
         failed: at('Failed').length,

@@ -193,7 +193,7 @@ test('phases are counted as the status counts them', () => {
   store.setTrial(UID, 3, { phase: 'Retrying', reason: 'Crashed' });
   store.record(UID, makeResult({ trial: 4 }));
   store.record(UID, makeResult({ trial: 5, outcome: 'Failed', reason: 'OutOfMemory: 2 GiB', summary: null }));
-  assert.deepEqual(entry().counts(), { total: 10, waiting: 5, running: 3, succeeded: 1, failed: 1, stopped: 0 });
+  assert.deepEqual(entry().counts(), { total: 10, waiting: 7, running: 1, succeeded: 1, failed: 1, stopped: 0 });
 });
 
 test('a trial that failed says why, one that waits says for what', () => {

@@ -198,13 +198,13 @@ export function TimelineView({ data }: ViewProps) {
   const report = useReportData(data);
   const step = useStep(data);
   const { selected, state, rows } = data;
-  const isRunning = state.detail.trials.running > 0;
+  const isGoingOn = rows.some(({ phase }) => phase === 'Running' || phase === 'Pending' || phase === 'Queued');
   const [nowMs, setNow] = useState(() => Date.now());
   useEffect(() => {
-    if (!isRunning) return;
+    if (!isGoingOn) return;
     const timer = setInterval(() => setNow(Date.now()), TICK_MS);
     return () => clearInterval(timer);
-  }, [isRunning]);
+  }, [isGoingOn]);
   const bars = useMemo(() => timelineBars(rows, report, nowMs), [rows, report, nowMs]);
   return (
     <section aria-labelledby="timeline-title">
