@@ -53,12 +53,12 @@ export function openSweepFeed(client: Client, sweep: string): SweepFeed {
   let again = false;
   let all = false;
 
-  const apply = (data: StreamData) => {
+  const apply = (data: StreamData, { areCurvesComing = false } = {}) => {
     const { state } = view.get();
     if (!state) return;
     const changed = applyStream(state, data);
     change({ state: changed.state, readAt: Date.now(), error: null });
-    if (changed.wanted.length > 0) readCurves(changed.wanted).catch(failed);
+    if (changed.wanted.length > 0 && !areCurvesComing) readCurves(changed.wanted).catch(failed);
   };
   const failed = (error: unknown) => {
     if (signal.aborted) return;
@@ -110,15 +110,11 @@ export function openSweepFeed(client: Client, sweep: string): SweepFeed {
     const merged = known ? new Map([...known.rows, ...rows]) : rows;
     const state = { detail, verdict, rows: merged, curves: known?.curves ?? new Map() };
     change({ state, isWhole: merged.size >= detail.trials.total, error: null, readAt: Date.now() });
-    applyMeanwhile();
+    // Now and after each answer, even if it is the last one ever: it may be older than what the stream said, which is told once.
+    for (const data of meanwhile) apply(data, { areCurvesComing: true });
     const order = rankRows(merged.values(), verdict).filter((trial) => (merged.get(trial)?.epochsDone ?? 0) > 0);
     await readCurves([...new Set([...order.slice(0, MAX_CURVES), ...state.curves.keys()])].slice(0, 2 * MAX_CURVES));
     change({ areCurvesRead: true });
-    applyMeanwhile();
-  }
-
-  /** After each answer again, even if it is the last one ever: it may be older, and nobody tells it twice. */
-  function applyMeanwhile(): void {
     for (const data of meanwhile) apply(data);
   }
 
