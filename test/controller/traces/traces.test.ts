@@ -12,6 +12,9 @@ for (const [name, scenario] of Object.entries(RECORDED)) {
 test('K35: the runs that were recorded are what they are named after', async () => {
   const writesOf = async (name: string) => (await readTrace(name)).writes.join('\n');
   assert.match(await writesOf('tried-again'), /^create jobs \S+-r2$/m);
+  const tried = JSON.stringify((await readTrace('tried-again')).end);
+  assert.match(tried, /"attempt":2,"outcome":"Succeeded"/);
+  assert.match(tried, /"outcome":"Failed","reason":"Crashed \(in 3 attempts\)/);
   assert.match(JSON.stringify((await readTrace('failed')).end), /MaxFailedTrialsExceeded/);
   assert.match(JSON.stringify((await readTrace('succeeded')).end), /"phase":"Complete"/);
 });

@@ -9,7 +9,7 @@ export const RECORDED: Readonly<Record<string, Scenario>> = {
   succeeded: calmScenario(11),
   'taken-over': calmScenario(12, { controllers: 2 }),
   failed: calmScenario(13, { maxFailedTrials: 1, fates: [[0.7, { kind: 'exit', code: 2 }]] }),
-  'tried-again': calmScenario(17, { fates: [[0.3, { kind: 'exit', code: 1 }]] }),
+  'tried-again': calmScenario(33, { fates: [[0.3, { kind: 'exit', code: 1 }]] }),
 };
 
 export interface Trace {
