@@ -17,7 +17,9 @@ export interface RunningController {
   readonly metricsAddress: string;
   /** Its log so far. */
   readonly lines: readonly Readonly<Record<string, unknown>>[];
-  /** Resolves with the first line of this event, past or to come, and when it came: milliseconds of performance.now(). */
+  /** Resolves with the first line of this event, past or to come, and when it came: milliseconds of performance.now().
+   * @throws an error if it ends without one
+   */
   line(event: string): Promise<{ readonly fields: Readonly<Record<string, unknown>>; readonly atMs: number }>;
   /** The value of a metric without labels, or the sum over its series. */
   metric(name: string): Promise<number>;
@@ -64,7 +66,8 @@ export async function startController(kubeconfig: string, args: readonly string[
     waiting.delete(event);
   });
   const page = async () => (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
-  const ended = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
+  // Not its exit: what it said last comes after that.
+  const ended = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
   const controller: RunningController = {
     pid: child.pid ?? 0,
     ended,
@@ -75,7 +78,13 @@ export async function startController(kubeconfig: string, args: readonly string[
     line: (event) => {
       const known = lines.find(({ fields }) => fields.event === event);
       if (known) return Promise.resolve(known);
-      return new Promise((resolve) => waiting.set(event, [...(waiting.get(event) ?? []), resolve]));
+      const line = new Promise<(typeof lines)[number]>((resolve) => {
+        waiting.set(event, [...(waiting.get(event) ?? []), resolve]);
+      });
+      const without = ended.then(([code]) => {
+        throw new Error(`the controller ended with ${code}: ${JSON.stringify(lines.at(-1)?.fields)}`);
+      });
+      return Promise.race([line, without]);
     },
     metric: async (name) => sum(await page(), (each) => each.startsWith(`${name} `) || each.startsWith(`${name}{`)),
     requests: async (...methods) =>
@@ -92,12 +101,7 @@ export async function startController(kubeconfig: string, args: readonly string[
     },
     stop: (signal = 'SIGTERM') => stop(child, signal),
   };
-  await Promise.race([
-    controller.line('leading'),
-    ended.then(([code]) => {
-      throw new Error(`the controller ended with ${code}: ${JSON.stringify(lines.at(-1)?.fields)}`);
-    }),
-  ]);
+  await controller.line('leading');
   return controller;
 }
 
