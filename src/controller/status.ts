@@ -167,8 +167,13 @@ function sayAll(
       : { status: 'False', reason, message: counts },
     Failed: failed
       ? { status: 'True', reason, message: `${words}; ${firstFailure(snapshot.records)}` }
-      : { status: 'False', reason: 'AsExpected', message: `${counted(trials.failed, 'trial')} failed` },
+      : { status: 'False', reason: 'AsExpected', message: sayFailed(trials.failed, snapshot.records) },
   };
+}
+
+function sayFailed(count: number, records: ReadonlyMap<number, TrialRecord>): string {
+  const failed = `${counted(count, 'trial')} failed`;
+  return count === 0 ? failed : `${failed}; ${firstFailure(records)}`;
 }
 
 /** The lowest trial that failed: mostly all have one cause. */
@@ -189,13 +194,14 @@ function sayVerdict(
   const parts: string[] = [];
   if (phase === 'Failed') parts.push(`${words}; ${firstFailure(snapshot.records)}`);
   else if (words !== '') parts.push(words);
+  const sofar = phase === 'Complete' ? '' : `so far, of ${finishedOf(trials)} of ${counted(trials.total, 'trial')}: `;
   if (trials.succeeded > 0) {
-    const sofar = phase === 'Complete' ? '' : `so far, of ${finishedOf(trials)} of ${counted(trials.total, 'trial')}: `;
     const name = verdict.best && sweep.trials[verdict.best.trial]?.name;
     parts.push(`${sofar}${verdict.best ? `best: ${name}, ` : 'no eligible model: '}${verdict.message}`);
   } else if (phase !== 'Failed' && phase !== 'Complete') {
     const waiting = trials.running > 0 ? 'waiting for the first result' : 'waiting for the first trial to start';
-    parts.push(stuck[0]?.message ?? waiting);
+    const failing = trials.failed > 0 && `${sofar}none succeeded; ${firstFailure(snapshot.records)}`;
+    parts.push(stuck[0]?.message ?? (failing || waiting));
   }
   return parts.join('; ');
 }

@@ -164,6 +164,20 @@ const cases: Record<
     conditions: ['Progressing True WaitingToStart', 'Complete False WaitingToStart', 'Failed False AsExpected'],
     message: /^so far/,
   },
+  'those that are over failed': {
+    scene: { records: { 0: 'Failed', 1: 'Failed' } },
+    phase: 'Running',
+    counts: [1, 0, 0, 2, 0],
+    conditions: ['Progressing True WaitingToStart', 'Complete False WaitingToStart', 'Failed False AsExpected'],
+    message: /^so far, of 2 of 3 trials: none succeeded; trial 0: OutOfMemory: the kernel killed it$/,
+  },
+  'one failed, and one runs': {
+    scene: { records: { 1: 'Failed' }, running: [0] },
+    phase: 'Running',
+    counts: [1, 1, 0, 1, 0],
+    conditions: ['Progressing True TrialsRunning', 'Complete False TrialsRunning', 'Failed False AsExpected'],
+    message: /^so far, of 1 of 3 trials: none succeeded; trial 1: OutOfMemory: the kernel killed it$/,
+  },
   'every trial is recorded': {
     scene: { records: { 0: 'Succeeded', 1: 'Succeeded', 2: 'Failed' } },
     phase: 'Complete',
@@ -260,6 +274,17 @@ for (const [sentence, { sweep = three, scene = {}, phase, counts, conditions, me
     assert.deepEqual(readStatus(status), status);
     assert.deepEqual(conditionsOf(status, 'Accepted'), ['Accepted True Valid']);
   });
+
+test('the condition Failed says why trials failed, whether the sweep goes on or not', () => {
+  const said = (records: Scene['records']) =>
+    statusOf(three, { records: records ?? {} }).conditions.find(({ type }) => type === 'Failed')?.message;
+  assert.equal(said({}), '0 trials failed');
+  assert.equal(said({ 1: 'Failed' }), '1 trial failed; trial 1: OutOfMemory: the kernel killed it');
+  assert.equal(
+    said({ 0: 'Succeeded', 2: 'Failed', 1: 'Failed' }),
+    '2 trials failed; trial 1: OutOfMemory: the kernel killed it',
+  );
+});
 
 test('what is stuck stands in Degraded, and what is not does not', () => {
   const stuck: Stuck[] = [{ reason: 'InsufficientGPU', message: 'Pod x: none: add one' }];
