@@ -7,6 +7,7 @@ import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { CHART, helm, type Values, valuesArgs } from '../charts/helm.ts';
 import { type ClusterWithNode, startCluster } from '../cluster/cluster.ts';
+import { until } from '../cluster/controller.ts';
 import { buildImages, whyNoImages } from '../cluster/images.ts';
 import { programPath } from '../cluster/programs.ts';
 
@@ -21,6 +22,27 @@ const SWEEP = {
   metadata: { name: 'study', namespace: NAMESPACE },
   spec: { grid: [{ widths: [[3, 8]] }], suspend: true },
 };
+
+const ASKER = `
+  const { get } = require('node:http');
+  const outcomes = {};
+  let isOver = false;
+  process.stdin.on('end', () => { isOver = true; }).resume();
+  const ask = () => new Promise((resolve) => {
+    const asking = get(process.argv[1], { agent: false, timeout: 10_000 }, (answer) => {
+      answer.resume().on('close', () => resolve(answer.complete ? answer.statusCode : 'cut'));
+    });
+    asking.on('timeout', () => { resolve('timeout'); asking.destroy(); }).on('error', ({ code }) => resolve(code));
+  });
+  (async () => {
+    console.log('asking');
+    while (!isOver) {
+      const outcome = await ask();
+      outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
+      await new Promise((resolve) => setTimeout(resolve, 25));
+    }
+    console.log(JSON.stringify(outcomes));
+  })();`;
 
 // The image as it is built, in Pods of a real kubelet, as the chart starts them.
 describe('the dashboard in its Pod', { skip, timeout: 1_200_000 }, () => {
@@ -93,6 +115,7 @@ describe('the dashboard in its Pod', { skip, timeout: 1_200_000 }, () => {
 
   test('with tokens two of them answer at their Service, to whom they know', async () => {
     await release('upgrade', { auth: { mode: 'token' }, replicas: 2 });
+    await onlyTwoAreLeft(); // helm does not wait for the end of the one before, which no other Pod reached
     const url = `http://${NAME}:8080/api/v1/sweeps`;
     assert.match(await askFromInside(url), /^401 /);
     await kubectl('create', 'serviceaccount', 'reader');
@@ -109,6 +132,37 @@ describe('the dashboard in its Pod', { skip, timeout: 1_200_000 }, () => {
       answers.join(''),
     );
   });
+
+  test('while one after the other is replaced, every new connection to their Service is answered', async () => {
+    const asking = await askOn(`http://${NAME}:8080/`);
+    await kubectl('rollout', 'restart', `deployment/${NAME}`);
+    await kubectl('rollout', 'status', `deployment/${NAME}`, '--timeout=3m');
+    await onlyTwoAreLeft();
+    const { 200: answered = 0, ...others } = await asking.stop();
+    assert.deepEqual(others, {});
+    assert.ok(answered > 100, `${answered} answers`);
+  });
+
+  async function onlyTwoAreLeft(): Promise<void> {
+    const all = ['get', 'pods', '--selector=app.kubernetes.io/component=dashboard', '--output=name'];
+    const areTwo = async () => (await kubectl(...all)).trim().split('\n').length === 2 || undefined;
+    await until(areTwo, 'the end of the old Pods', 60_000);
+  }
+
+  /** A program of another Pod that opens one connection after the other until it is stopped: how many had which outcome. */
+  async function askOn(url: string): Promise<{ stop: () => Promise<Record<string, number>> }> {
+    const inside = ['exec', '--stdin', 'deployment/cnn-sweep-controller', '--', 'node', '--eval', ASKER, url];
+    const args = ['--kubeconfig', cluster.kubeconfig, '--namespace', NAMESPACE, ...inside];
+    const child = spawn(await programPath('kubectl'), args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+    assert.equal((await lines.next()).value, 'asking');
+    return {
+      stop: async () => {
+        child.stdin.end();
+        return JSON.parse((await lines.next()).value);
+      },
+    };
+  }
 
   /** On a port of this machine that is free. */
   async function forward(): Promise<{ port: number; stop: () => Promise<void> }> {
