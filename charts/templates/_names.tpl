@@ -1,7 +1,8 @@
-{{/* The release's name with the chart's in it; short enough for the name of a Service, at most 63, that ends in -dashboard-metrics. */}}
+{{/* The release's name with the chart's in it; a Service's name begins with a letter, and has at most 63, also with -dashboard-metrics. */}}
 {{- define "cnn-sweep.fullname" -}}
 {{- $release := .Release.Name | replace "." "-" -}}
 {{- $name := contains "cnn-sweep" $release | ternary $release (printf "%s-cnn-sweep" $release) -}}
+{{- $name = regexMatch "^[0-9]" $name | ternary (printf "cnn-sweep-%s" $release) $name -}}
 {{- $name | trunc 45 | trimSuffix "-" -}}
 {{- end }}
 
@@ -18,7 +19,7 @@
 {{/* What a Pod is found by; never changes. */}}
 {{- define "cnn-sweep.selector" -}}
 app.kubernetes.io/name: cnn-sweep
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 

@@ -1,6 +1,6 @@
 {{/* What all our Pods have in common; called with {root, component, values}. */}}
 {{- define "cnn-sweep.pod" -}}
-serviceAccountName: {{ include "cnn-sweep.serviceAccount" . }}
+serviceAccountName: {{ include "cnn-sweep.serviceAccount" . | quote }}
 automountServiceAccountToken: {{ ne .component "nats" }}
 enableServiceLinks: false
 {{- with .root.Values.global.imagePullSecrets }}
@@ -26,7 +26,7 @@ topologySpreadConstraints:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 volumes:
   - name: tmp

@@ -69,7 +69,8 @@ export async function render(values: Values = {}, options: RenderOptions = {}): 
   const { program = 'helm', release = 'cnn-sweep', namespace = 'cnn-sweep' } = options;
   const args = ['template', release, CHART, '--namespace', namespace, '--kube-version', '1.34', ...valuesArgs(values)];
   const text = await helm(program, args);
-  return parseAllDocuments(text)
+  // Kubernetes reads YAML 1.1, in which `no` is no word and 0123 no word either.
+  return parseAllDocuments(text, { version: '1.1' })
     .map((document) => {
       if (document.errors[0]) throw document.errors[0]; // a key that stands twice, too
       return document.toJS() as Rendered | null;

@@ -33,6 +33,10 @@ const REFUSED: Readonly<Record<string, { values: Values; want: RegExp }>> = {
     values: { controller: { serviceAccount: { create: false } } },
     want: /controller\.serviceAccount\.name: missing; with create: false name one that exists/,
   },
+  'a ServiceAccount of NATS likewise': {
+    values: { nats: { serviceAccount: { create: false } } },
+    want: /nats\.serviceAccount\.name: missing; with create: false name one that exists/,
+  },
   'our NATS and another': {
     values: { nats: { external: { url: 'tls://nats.test', existingSecret: 'a' } } },
     want: /nats: enabled, and nats\.external\.url is set; one of the two/,

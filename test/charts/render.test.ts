@@ -498,6 +498,21 @@ suite('the chart, rendered by Helm', { skip: SKIP, concurrency: 2 }, () => {
     });
   }
 
+  for (const [url, port] of [
+    ['tls://nats.test:4333', 4333],
+    ['tls://nats.test', 4222],
+    ['tls://nats-2', 4222],
+    ['tls://10.0.0.5', 4222],
+    ['tls://10.0.0.5:7', 7],
+  ] as const)
+    test(`Pods reach the NATS ${url} at its port`, async () => {
+      const objects = await render({ nats: { enabled: false, external: { url, existingSecret: 'theirs' } } });
+      for (const who of ['controller', 'dashboard', 'trainer']) {
+        const egress = listAt(find(objects, 'NetworkPolicy', `cnn-sweep-${who}`), 'spec', 'egress');
+        assert.deepEqual(egress.at(-1), { ports: [{ port, protocol: 'TCP' }] }, who);
+      }
+    });
+
   test('a selector never changes with the values or the version, and finds the Pods of its component', async () => {
     for (const { values } of Object.values(CASES)) {
       const objects = await render(values);
@@ -532,6 +547,44 @@ suite('the chart, rendered by Helm', { skip: SKIP, concurrency: 2 }, () => {
       .filter(({ kind, metadata }) => /^(Service|Deployment|StatefulSet|Pod)$/.test(kind) && metadata.name.length > 63)
       .map(({ metadata }) => metadata.name);
     assert.deepEqual(long, []);
+  });
+
+  // A YAML file of Kubernetes' says of `no` that it is false, and of `1e3` that it is a number.
+  test('a name that looks like a number or an answer stays a name', async () => {
+    const account = { create: false, name: '0x1' };
+    const part = { priorityClassName: '100', serviceAccount: account };
+    const values = {
+      watchNamespaces: ['no', '42'],
+      controller: part,
+      dashboard: {
+        ...part,
+        ...{ auth: { mode: 'proxy' }, tls: { existingSecret: '1e3' } },
+        ingress: { enabled: true, className: 'on', host: 'page.test', tlsSecret: '2e3' },
+      },
+      nats: { ...part, auth: { existingSecret: 'yes' }, tls: { existingSecret: '1.5' } },
+      tests: { serviceAccount: account },
+      trainer: { serviceAccount: { create: true, name: 'off' } },
+      networkPolicy: { ingressFrom: MONITORING, scrapeFrom: MONITORING },
+      metrics: { serviceMonitor: { enabled: true } },
+      prometheusRule: { enabled: true },
+    };
+    const objects = await render(values, { release: '123', namespace: '1e3' });
+    const wrong: unknown[] = [];
+    const look = (value: unknown, where: string) => {
+      if (typeof value !== 'object' || value === null) return;
+      for (const [key, inner] of Object.entries(value)) {
+        const here = `${where}.${key}`;
+        const isWord = /(^|\.)(\w*[nN]ame|namespace|app\.kubernetes\.io\/\w+)$|(abels|nnotations)\.[^.]*$/.test(here);
+        if (isWord && typeof inner !== 'string') wrong.push([here, inner]);
+        look(inner, here);
+      }
+    };
+    const ours = objects.filter(({ kind }) => kind !== 'CustomResourceDefinition');
+    for (const object of ours) look(object, `${object.kind} ${object.metadata.name}`);
+    assert.deepEqual(wrong, []);
+    assert.ok(ours.some(({ metadata }) => metadata.namespace === 'no'));
+    const digits = ours.filter(({ kind, metadata }) => kind === 'Service' && /^\d/.test(metadata.name));
+    assert.deepEqual(digits, [], 'Services begin with a letter');
   });
 
   for (const [sentence, { values }] of Object.entries(CASES)) {

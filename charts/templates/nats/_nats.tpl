@@ -29,7 +29,7 @@ tls://{{ include "cnn-sweep.name" (dict "root" . "component" "nats") }}.{{ .Rele
 {{- end }}
 
 {{- define "cnn-sweep.natsPort" -}}
-{{- regexFind "[0-9]+$" (include "cnn-sweep.natsUrl" .) | default "4222" -}}
+{{- regexFind ":[0-9]+$" (include "cnn-sweep.natsUrl" .) | trimPrefix ":" | default "4222" -}}
 {{- end }}
 
 {{/* Secret with the passwords of controller and dashboard, and what the account's key is derived from. */}}
@@ -56,7 +56,7 @@ tls://{{ include "cnn-sweep.name" (dict "root" . "component" "nats") }}.{{ .Rele
   projected:
     sources:
       - secret:
-          name: {{ include "cnn-sweep.natsAuthSecret" .root }}
+          name: {{ include "cnn-sweep.natsAuthSecret" .root | quote }}
           optional: true
           items:
             - {key: {{ .user }}, path: password}
@@ -64,7 +64,7 @@ tls://{{ include "cnn-sweep.name" (dict "root" . "component" "nats") }}.{{ .Rele
             - {key: callout, path: callout}
             {{- end }}
       - secret:
-          name: {{ include "cnn-sweep.natsTlsSecret" .root }}
+          name: {{ include "cnn-sweep.natsTlsSecret" .root | quote }}
           optional: true
           items:
             - {key: ca.crt, path: ca.crt}
@@ -93,7 +93,7 @@ tls://{{ include "cnn-sweep.name" (dict "root" . "component" "nats") }}.{{ .Rele
   to:
     - namespaceSelector:
         matchLabels:
-          kubernetes.io/metadata.name: {{ .Release.Namespace }}
+          kubernetes.io/metadata.name: {{ .Release.Namespace | quote }}
       podSelector:
         matchLabels:
           {{- include "cnn-sweep.selector" (dict "root" . "component" "nats") | nindent 10 }}
