@@ -1,7 +1,10 @@
 import { ApiError } from '../shared/api-error.ts';
 import { SLICES } from '../shared/kinds.ts';
 import type { SliceObject } from '../shared/objects.ts';
+import { isOverLimit } from '../sweep/plan.ts';
 import type { TrialRecord } from '../sweep/slice.ts';
+import { limitsOf } from './cluster-sweep.ts';
+import type { RunningAttempt } from './fate.ts';
 import { gpusOf } from './gpus.ts';
 import { isOwnedBy } from './job.ts';
 import { isCurrent, podsAreSeen } from './look-again.ts';
@@ -42,15 +45,19 @@ function sayUnrecorded(error: ApiError): Stuck {
 }
 
 async function recordAll(turn: Turn): Promise<number | undefined> {
-  const { memory, sweep, snapshot, plan, slices, log, timers } = turn;
-  if (snapshot.toRecord.length === 0 && plan.stop.length === 0) return undefined;
+  const { memory, sweep, snapshot, slices, log, timers } = turn;
+  const stops = stopsOf(turn);
+  if (snapshot.toRecord.length === 0 && stops.length === 0) {
+    memory.unrecorded = undefined; // whatever it was, nothing waits for it any more
+    return undefined;
+  }
   const waitMs = waitOf(turn);
   if (waitMs > 0) return waitMs;
 
   const ended = await withoutDoubtful(turn);
-  const stopped = await stoppedRecords(turn);
+  const stopped = (await isOverFor(turn, ended)) ? stops.map((facts) => stoppedRecord(facts, sayStopped(turn))) : [];
   const records = [...ended, ...stopped];
-  const left = snapshot.toRecord.length + plan.stop.length > records.length ? LOOK_AGAIN_MS : undefined;
+  const left = snapshot.toRecord.length + stops.length > records.length ? LOOK_AGAIN_MS : undefined;
   if (records.length === 0) return left;
   memory.unrecorded = undefined;
   const [write, ...later] = planRecords(slices, records, sweep, memory.sweep.slices);
@@ -77,15 +84,24 @@ async function withoutDoubtful(turn: Turn): Promise<TrialRecord[]> {
   return toRecord.filter((_, at) => isSure[at]);
 }
 
-async function stoppedRecords(turn: Turn): Promise<TrialRecord[]> {
+/** Attempts that the plan stops; not of a trial whose record cannot be read: it has one. */
+function stopsOf({ plan, snapshot }: Turn): RunningAttempt[] {
+  return plan.stop.map((trial) => snapshot.running.get(trial)).filter((facts) => facts !== undefined);
+}
+
+/** Whether too many failed for sure: the plan counts failures that may be none, and a record of a trial that was stopped for one of those
+ * could not be taken back.
+ */
+async function isOverFor(turn: Turn, ended: readonly TrialRecord[]): Promise<boolean> {
   const { plan, snapshot, sweep } = turn;
+  const failed = snapshot.counts.failed + ended.filter(({ outcome }) => outcome === 'Failed').length;
+  if (plan.stop.length === 0 || !isOverLimit(limitsOf(sweep), failed)) return false;
   // A limit that was raised a moment ago stops nothing.
-  if (plan.stop.length === 0 || !(await isCurrent(turn))) return [];
-  const { maxFailedTrials = 0 } = sweep.sweep.spec;
-  return plan.stop.flatMap((trial) => {
-    const facts = snapshot.running.get(trial);
-    return facts ? stoppedRecord(facts, `more than ${maxFailedTrials} trials failed`) : [];
-  });
+  return isCurrent(turn);
+}
+
+function sayStopped({ sweep }: Turn): string {
+  return `more than ${sweep.sweep.spec.maxFailedTrials} trials failed`;
 }
 
 /** @returns the slice's new version; undefined if somebody else wrote: another leader, whose records must be seen first, or a stranger */
