@@ -22,6 +22,8 @@ interface Spec {
   readonly at: number;
   readonly parallelism: number;
   readonly suspend: boolean;
+  /** Without a limit: Infinity. */
+  readonly maxFailedTrials: number;
 }
 
 interface Recorded {
@@ -121,8 +123,8 @@ export class Oracle {
     if (type === 'DELETED') sweep.isDeleted = true;
     if (type === 'DELETED' || object.metadata.deletionTimestamp !== undefined) sweep.isLeaving = true;
     if (before?.metadata.generation !== generation) {
-      const { parallelism = 10, suspend = false } = object.spec as { parallelism?: number; suspend?: boolean };
-      sweep.specs.push({ at: this.#options.now(), parallelism, suspend });
+      const { parallelism = 10, suspend = false, maxFailedTrials = Infinity } = object.spec as Partial<Spec>;
+      sweep.specs.push({ at: this.#options.now(), parallelism, suspend, maxFailedTrials });
     }
     if (write && object.status !== undefined && object.status !== before?.status) this.#status(sweep, object, write);
   }
@@ -240,7 +242,12 @@ export class Oracle {
     if (sweep.recorded.has(trial)) this.say('INV-2', `trial ${trial} has a second record`);
     else sweep.recorded.set(trial, { at: this.#options.now(), record });
     const pods = this.#options.server.store.list('pods').filter((pod) => isOfSweep(pod, sweep.uid));
-    if (outcome === 'Succeeded') {
+    if (outcome === 'Stopped') {
+      // Of the same write those that came before count. A limit that was raised meanwhile may have been met by then.
+      const failed = [...sweep.recorded.values()].filter((known) => known.record.outcome === 'Failed').length;
+      const limit = Math.min(...sweep.specs.map(({ maxFailedTrials }) => maxFailedTrials));
+      if (failed <= limit) this.say('1.2', `trial ${trial} was stopped, although no more than ${failed} failed`);
+    } else if (outcome === 'Succeeded') {
       // Its Pod may be gone: then what is there must still have been a result of that trial, which its hash and UID say.
       const pod = pods.find(({ metadata }) => metadata.uid === attemptUID);
       const { hyperparameters: _, ...result } = record;
