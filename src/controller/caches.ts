@@ -51,8 +51,8 @@ export interface OpenCaches extends Caches {
   /** Resolves when all is listed. */
   readonly synced: Promise<void>;
   readonly isSynced: boolean;
-  /** Longest time without a byte from the API server. */
-  readonly quietMs: number;
+  /** Longest time without an answer of the API server. */
+  readonly silentMs: number;
   stop(): Promise<void>;
 }
 
@@ -152,8 +152,8 @@ export function openCaches({ onChange, onGone, ...options }: CachesOptions): Ope
     get isSynced() {
       return all.every(({ isSynced }) => isSynced);
     },
-    get quietMs() {
-      return Math.max(...all.map(({ quietMs }) => quietMs));
+    get silentMs() {
+      return Math.max(...all.map(({ silentMs }) => silentMs));
     },
     stop: async () => {
       stopping.abort();

@@ -55,8 +55,8 @@ export interface Controller {
   /** What is missing until it can lead, or can act as the leader. */
   readonly missing: string | undefined;
   readonly leads: boolean;
-  /** Longest time without a byte from the API server; 0 for who does not lead. */
-  readonly quietMs: number;
+  /** Longest time without an answer of the API server; 0 for who does not lead. */
+  readonly silentMs: number;
   queueFigures(): QueueFigures;
   /** No new turn; the lease is given up only if nothing of ours can still be sent. @returns whether that was so */
   stop(drainMs: number): Promise<boolean>;
@@ -116,8 +116,8 @@ class RunningController implements Controller {
     return this.#options.lease ? (this.#elector?.leads ?? false) : this.#caches !== undefined;
   }
 
-  get quietMs(): number {
-    return this.#caches?.quietMs ?? 0;
+  get silentMs(): number {
+    return this.#caches?.silentMs ?? 0;
   }
 
   queueFigures(): QueueFigures {

@@ -31,7 +31,7 @@ async function main(): Promise<void> {
   const ops = buildOps({
     telemetry,
     ready: () => ({ caches: controller ? (controller.missing ?? true) : 'starting' }),
-    unhealthy: () => ((controller?.quietMs ?? 0) > TOO_QUIET_MS ? 'no word from the API server' : undefined),
+    unhealthy: () => ((controller?.silentMs ?? 0) > TOO_QUIET_MS ? 'no word from the API server' : undefined),
   });
   await ops.listen({ host: flags.host, port: flags.port });
   log.info('started', { version: VERSION, namespaces: namespaces ?? '*', lease: flags.leaderElect });

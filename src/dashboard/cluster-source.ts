@@ -27,8 +27,8 @@ export interface ClusterSourceOptions {
 export interface ClusterSource {
   readonly synced: Promise<void>;
   readonly isSynced: boolean;
-  /** Longest time without a byte from the API server. */
-  readonly quietMs: number;
+  /** Longest time without an answer of the API server. */
+  readonly silentMs: number;
   stop(): Promise<void>;
 }
 
@@ -104,8 +104,8 @@ class RunningSource implements ClusterSource {
     return Object.values(this.#reflectors).every(({ isSynced }) => isSynced);
   }
 
-  get quietMs(): number {
-    return Math.max(...Object.values(this.#reflectors).map(({ quietMs }) => quietMs));
+  get silentMs(): number {
+    return Math.max(...Object.values(this.#reflectors).map(({ silentMs }) => silentMs));
   }
 
   async stop(): Promise<void> {

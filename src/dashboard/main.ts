@@ -57,7 +57,7 @@ async function main(): Promise<void> {
       caches: source?.isSynced ? true : 'not listed yet',
       ...(stopping.signal.aborted && { server: 'stopping' }),
     }),
-    unhealthy: () => ((source?.quietMs ?? 0) > TOO_QUIET_MS ? 'no word from the API server' : undefined),
+    unhealthy: () => ((source?.silentMs ?? 0) > TOO_QUIET_MS ? 'no word from the API server' : undefined),
   });
   await ops.listen({ host: flags.opsHost, port: flags.opsPort });
 

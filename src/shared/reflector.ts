@@ -40,8 +40,10 @@ export interface Reflector {
   readonly isSynced: boolean;
   /** Whether the cache holds all that was written to the namespace up to this version of the kind. */
   reached(namespace: string, resourceVersion: string): boolean;
-  /** Longest time without a byte from the API server, over the namespaces: two minutes are too long. */
+  /** Longest time without a byte of what was asked for, over the namespaces: two minutes are too long. */
   readonly quietMs: number;
+  /** The same without any answer of the API server. One that refuses, or asks to wait, is there: another process would hear no more. */
+  readonly silentMs: number;
   stop(): Promise<void>;
 }
 
@@ -75,6 +77,9 @@ export function startReflector<T extends KubernetesObject>(options: ReflectorOpt
     get quietMs() {
       return Math.max(0, ...all.map((follower) => follower.quietMs));
     },
+    get silentMs() {
+      return Math.max(0, ...all.map((follower) => follower.silentMs));
+    },
     async stop() {
       await Promise.all(all.map((follower) => follower.stop()));
     },
@@ -102,6 +107,7 @@ class Follower<T extends KubernetesObject> {
   /** Failed watches since the last good line or list. */
   #fruitless = 0;
   #heardAt: number;
+  #refusedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: ReflectorOptions<T>, namespace: string | undefined) {
     this.#options = options;
@@ -121,6 +127,10 @@ class Follower<T extends KubernetesObject> {
 
   get quietMs(): number {
     return this.#timers.now() - this.#heardAt;
+  }
+
+  get silentMs(): number {
+    return this.#timers.now() - Math.max(this.#heardAt, this.#refusedAt);
   }
 
   reached(version: bigint): boolean {
@@ -160,6 +170,7 @@ class Follower<T extends KubernetesObject> {
       const asked = error instanceof ApiError ? error.retryAfterMs : undefined;
       waitMs = asked ?? fullJitterMs(REQUEST_BACKOFF, this.#failures++, this.#random);
       this.#failedAt = now + waitMs;
+      if (error instanceof ApiError && error.code !== 0) this.#refusedAt = this.#failedAt;
     }
     this.#report(error, waitMs);
     await pause(this.#timers, waitMs, this.#stopping.signal);
