@@ -13,7 +13,9 @@ const MAX_OBJECTS = 3;
 export async function readStuck(turn: Turn): Promise<StuckStates> {
   const { sweep, object, snapshot, memory } = turn;
   const queue = await readQueue(turn);
-  const known = { refusals: memory.refusals.current, queueMissing: queue.missing, sinceSeen: memory.facts.sinceSeen };
+  const { refusals, undeletable } = memory;
+  const refused = { refusals: refusals.all, undeleted: undeletable.current };
+  const known = { ...refused, queueMissing: queue.missing, sinceSeen: memory.facts.sinceSeen };
   const base = { sweep, object, snapshot, ...known };
   const named = (states: StuckStates) => wakeFor(queue.wakeInMs, withUnrecorded(turn, states));
   const first = named(stuckStates({ ...base, events: [] }));

@@ -17,6 +17,8 @@ const MAX_RELEASED = 2_000;
 const LOOK_AGAIN_MS = 250;
 /** More than an admission webhook takes by default (10 s): the API server's answer, which names it, comes first. */
 const CREATE_TIMEOUT_MS = 12_000;
+/** The same of the longest that one may take (30 s): for the one Job that asks whether others get through. */
+const PATIENT_TIMEOUT_MS = 32_000;
 
 /** Creates the Jobs that the plan starts, lowest trial first.
  * @returns when to go on, undefined if nothing is left to start
@@ -29,35 +31,46 @@ export async function startTrials(turn: Turn): Promise<number | undefined> {
   }
   if (memory.refusals.leftMs > 0) return memory.refusals.leftMs;
   if (snapshot.released.length > MAX_RELEASED) return 1_000;
-  // The cache may be older than a deletion, or than a Sweep of the same name created anew (F3, F15).
-  if (!(await isCurrent(turn))) return LOOK_AGAIN_MS;
-
   // Where creates were refused one asks first.
-  const count = memory.refusals.current.length > 0 ? 1 : MAX_STARTS;
-  const starts = plan.start.slice(0, count);
-  const answers = await all(starts.map((trial) => start(turn, trial)));
+  const count = memory.refusals.areLikely ? 1 : MAX_STARTS;
+  const answers = await startAll(turn, plan.start.slice(0, count));
   const refusals = answers.filter((answer) => typeof answer === 'object');
+  if (answers.includes('there')) memory.refusals.gotThrough();
   if (refusals.length > 0 || !answers.includes('later')) memory.refusals.note(refusals);
   if (memory.refusals.leftMs > 0) return memory.refusals.leftMs;
   if (answers.includes('later')) return LOOK_AGAIN_MS;
   return plan.start.length > count ? 0 : undefined;
 }
 
-async function start(turn: Turn, index: number): Promise<'there' | 'later' | Refusal> {
+type Answer = 'there' | 'later' | Refusal;
+
+async function startAll(turn: Turn, starts: readonly number[]): Promise<readonly Answer[]> {
+  const [first = 0] = starts;
+  // The cache may be older than a deletion, or than a Sweep of the same name created anew (F3, F15).
+  const look = await answerTo(turn, first, async () => ((await isCurrent(turn)) ? 'there' : 'later'));
+  return look === 'there' ? all(starts.map((trial) => answerTo(turn, trial, () => start(turn, trial)))) : [look];
+}
+
+/** What the API server says on the way to a trial's Job. */
+async function answerTo(turn: Turn, trial: number, ask: () => Promise<Answer>): Promise<Answer> {
+  try {
+    return await ask();
+  } catch (error) {
+    return refusalOf(turn, error, { trial, attempt: attemptFor(turn.snapshot, trial) });
+  }
+}
+
+async function start(turn: Turn, index: number): Promise<Answer> {
   const { sweep, snapshot, trainer, memory } = turn;
   const trial = sweep.trials[index];
   if (!trial) return 'there';
   const attempt = attemptFor(snapshot, index);
   if (attempt > 1 && !(await podsAreSeen(turn, index))) return 'later';
-  try {
-    const { job, isNew } = await createJob(turn, index, buildJob(sweep, trial, attempt, trainer));
-    // A stranger's of that name, or it went again: no refusal that others would wait for. The next turn sees it.
-    if (!job || !isOurs(job, sweep.uid, trial)) return 'later';
-    memory.sweep.created(job, index);
-    if (isNew) noteStarted(turn, job, { trial: index, attempt });
-  } catch (error) {
-    return refusalOf(turn, error, { trial: index, attempt });
-  }
+  const { job, isNew } = await createJob(turn, index, buildJob(sweep, trial, attempt, trainer));
+  // A stranger's of that name, or it went again: no refusal that others would wait for. The next turn sees it.
+  if (!job || !isOurs(job, sweep.uid, trial)) return 'later';
+  memory.sweep.created(job, index);
+  if (isNew) noteStarted(turn, job, { trial: index, attempt });
   return 'there';
 }
 
@@ -67,7 +80,8 @@ const LOST: EndedAttempt = { reason: 'Lost', seconds: 0 };
 /** Asks once: what is asked for again minutes later may not be wanted any more. The next turn asks, if it still is. */
 async function createJob(turn: Turn, trial: number, manifest: JobManifest) {
   const { cluster, memory } = turn;
-  const answer = await cluster.createJob(manifest, { tries: 1, timeoutMs: CREATE_TIMEOUT_MS });
+  const timeoutMs = memory.refusals.areLikely ? PATIENT_TIMEOUT_MS : CREATE_TIMEOUT_MS;
+  const answer = await cluster.createJob(manifest, { tries: 1, timeoutMs });
   const isNew = answer.kind === 'created';
   // Ours, if the answer to an earlier try was lost or another leader was faster.
   const job: Job | undefined = isNew ? answer.object : await findJob(turn, trial, manifest.metadata.name);
@@ -75,18 +89,17 @@ async function createJob(turn: Turn, trial: number, manifest: JobManifest) {
   return { job, isNew };
 }
 
-/** @throws what is no refusal of this Job: it passes by itself, and the turn is tried again */
-function refusalOf({ sweep, memory, log }: Turn, error: unknown, who: { trial: number; attempt: number }) {
+/** @throws what is no answer of the API server */
+function refusalOf({ sweep, memory, log }: Turn, error: unknown, who: { trial: number; attempt: number }): Answer {
   if (!(error instanceof ApiError)) throw error;
-  const { code, reason, message, passes, retryAfterMs } = error;
-  // A webhook that is down answers as a server in trouble does, and has a name of its own.
-  if (passes && explainJobRefusal(error) === undefined) {
-    if (retryAfterMs === undefined) throw error;
-    memory.refusals.pause(retryAfterMs);
-    return 'later';
-  }
+  const { code, reason, message, retryAfterMs } = error;
+  const refusal = { trial: who.trial, code, reason, message };
   log.warn('job refused', { sweep: `${sweep.namespace}/${sweep.name}`, ...who, code, reason, message });
-  return { trial: who.trial, code, reason, message };
+  // A webhook that is down answers as a server in trouble does, and has a name of its own.
+  if (explainJobRefusal(error) !== undefined) return refusal;
+  // No answer, a server in trouble, or a quota that many Jobs at once want to be counted in (409): soon again.
+  memory.refusals.passing(refusal, retryAfterMs);
+  return 'later';
 }
 
 function noteStarted(turn: Turn, { metadata }: Job, who: { trial: number; attempt: number }): void {

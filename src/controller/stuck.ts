@@ -25,10 +25,17 @@ export interface StuckInput {
   readonly snapshot: Snapshot;
   /** The latest answers to our creates that were no success. */
   readonly refusals: readonly Refusal[];
+  /** Where the API server refuses to delete Jobs. */
+  readonly undeleted?: Undeleted | undefined;
   /** Of the objects that `eventsWanted` named. */
   readonly events: readonly EventObject[];
   readonly queueMissing?: QueueMissing | undefined;
   readonly sinceSeen: SinceSeen;
+}
+
+/** A Job that we wanted to delete, and the answer. */
+export interface Undeleted extends Omit<Refusal, 'trial'> {
+  readonly job: string;
 }
 
 /** Whose Events would tell more. */
@@ -92,7 +99,8 @@ export function stuckStates(input: StuckInput): StuckStates {
   const events = groupEvents(input.events);
   const found: Stuck[] = [
     ...ofSweep(input, waits),
-    ...ofRefusals(input.refusals),
+    ...ofRefusals(input.refusals, waits),
+    ...(input.undeleted ? [ofUndeleted(input.undeleted)] : []),
     ...ofSnapshot(input.snapshot, waits),
     ...running.flatMap(
       (attempt) => ofAttempt(attempt, { input, waits, events, want: (object) => wanted.push(object) }) ?? [],
@@ -147,13 +155,27 @@ function heldBy({ uid, deletionTimestamp, finalizers = [] }: ObjectMeta, waits: 
 }
 
 /** Of refusals of the same kind the lowest trial's speaks for all: they have one cause. */
-function ofRefusals(refusals: readonly Refusal[]): Stuck[] {
+function ofRefusals(refusals: readonly Refusal[], waits: Waits): Stuck[] {
   return refusals
     .toSorted((a, b) => a.trial - b.trial)
     .flatMap((refusal) => {
+      const object = `Job of trial ${refusal.trial}`;
       const reason = explainJobRefusal(refusal);
-      return reason ? [speak(reason, `Job of trial ${refusal.trial}`, refusal.message)] : [];
+      if (reason) return [speak(reason, object, refusal.message)];
+      // What passes by itself has passed by then, as a rule; a timeout has lasted already.
+      const lasts = waits.passed('passing', NO_POD_MS) || refusal.reason === 'Timeout';
+      return lasts ? [speak('NoProgress', object, refusal.message, PASSING_ADVICE)] : [];
     });
+}
+
+const PASSING_ADVICE = 'it is tried again; see what keeps the API server, its webhooks or its quotas from an answer';
+
+/** A Job that stays: it holds its name, and if its trial was stopped its GPU as well. */
+function ofUndeleted({ job, ...answer }: Undeleted): Stuck {
+  const reason = explainJobRefusal(answer);
+  const known = reason === 'Forbidden' || reason === 'AdmissionUnavailable' ? reason : 'NoProgress';
+  const advice = known === 'NoProgress' ? 'it is tried again; delete it by hand, or see who refuses' : ADVICE[known];
+  return speak(known, `Job ${job}`, `cannot be deleted: ${answer.message}`, advice);
 }
 
 function ofSnapshot({ collisions, damaged, lost, terminating }: Snapshot, waits: Waits): Stuck[] {
@@ -189,9 +211,14 @@ interface Context {
 /** What holds one attempt up: the first that speaks of its Job, else of its Pods. */
 function ofAttempt({ job, pods, podsSeen, state }: RunningAttempt, context: Context): Stuck | undefined {
   if (state === 'Queued') return ofSuspended(job, context);
-  if (pods.length === 0) return state === 'Terminating' ? undefined : ofJobWithoutPod(job, podsSeen, context);
-  for (const pod of pods) {
-    const stuck = isDone(pod) ? undefined : ofPod(pod, context);
+  // Pods that are over hold nothing up; that neither another one nor the Job's end comes does.
+  const live = pods.filter((pod) => !isDone(pod));
+  if (live.length === 0) {
+    const silence = pods.length === 0 ? 'has no Pod' : 'its Pod is over, and neither another one nor its end has come';
+    return state === 'Terminating' ? undefined : ofJobWithoutPod(job, { podsSeen, silence }, context);
+  }
+  for (const pod of live) {
+    const stuck = ofPod(pod, context);
     if (stuck) return stuck;
   }
   return undefined;
@@ -204,7 +231,11 @@ function ofSuspended({ metadata: { name, uid } }: Job, { input, waits }: Context
   return speak('NoProgress', `Job ${name}`, 'somebody suspended it', 'set its spec.suspend to false, or delete it');
 }
 
-function ofJobWithoutPod({ metadata: { name, uid } }: Job, podsSeen: number, context: Context): Stuck | undefined {
+function ofJobWithoutPod(
+  { metadata: { name, uid } }: Job,
+  { podsSeen, silence }: { readonly podsSeen: number; readonly silence: string },
+  context: Context,
+): Stuck | undefined {
   const { waits, events, want } = context;
   const key = `jobWithoutPod/${uid}/${podsSeen}`;
   if (!waits.passed(key, NO_POD_MS)) return undefined;
@@ -216,7 +247,7 @@ function ofJobWithoutPod({ metadata: { name, uid } }: Job, podsSeen: number, con
   return speak(
     'NoProgress',
     `Job ${name}`,
-    'has no Pod, and no event says why',
+    `${silence}, and no event says why`,
     'see whether kube-controller-manager runs',
   );
 }

@@ -3,7 +3,7 @@ import type { Timers } from '../shared/timers.ts';
 import type { SweepStatus } from '../sweep/status.ts';
 import { SweepMemory } from './memory.ts';
 import type { Refusal } from './refusal.ts';
-import type { QueueMissing, Stuck } from './stuck.ts';
+import type { QueueMissing, Stuck, Undeleted } from './stuck.ts';
 
 /** Since when facts stand, on our own clock. What one turn does not ask for is forgotten: it does not stand any more. */
 export class FirstSeen {
@@ -78,12 +78,20 @@ const WRITE_EVERY_MS = 1_000;
 const ASK_QUEUE_EVERY_MS = 60_000;
 const REFUSED_BASE_MS = 30_000;
 const REFUSED_CAP_MS = 300_000;
+/** Turns in a row of which no create got through. */
+const LIKELY = 3;
+const PASSING_BASE_MS = 1_000;
+const PASSING_CAP_MS = 30_000;
+const UNDELETED_BASE_MS = 5_000;
+const UNDELETED_CAP_MS = 30_000;
 
 /** Creates that were refused: nothing more is created until a wait is over, which grows with every refusal in a row. */
 export class Refusals {
   readonly #now: () => number;
   #refusals: readonly Refusal[] = [];
   #times = 0;
+  #passing: Refusal | undefined;
+  #passingTimes = 0;
   #until = Number.NEGATIVE_INFINITY;
 
   constructor(now: () => number) {
@@ -94,18 +102,39 @@ export class Refusals {
     return this.#refusals;
   }
 
+  /** With the one that passes by itself, as long as no create has got through since. */
+  get all(): readonly Refusal[] {
+    return this.#passing ? [...this.#refusals, this.#passing] : this.#refusals;
+  }
+
+  /** Of the last turn's one was refused or had no answer in time, or for some turns none got through. */
+  get areLikely(): boolean {
+    return this.#refusals.length > 0 || this.#passing?.reason === 'Timeout' || this.#passingTimes >= LIKELY;
+  }
+
   /** 0: Jobs may be created. */
   get leftMs(): number {
     return Math.max(0, this.#until - this.#now());
   }
 
-  /** Nothing is created before: the API server said so. */
-  pause(ms: number): void {
-    this.#until = Math.max(this.#until, this.#now() + ms);
+  /** An answer that passes by itself. @param waitMs nothing is created before, where the API server said so */
+  passing(refusal: Refusal, waitMs?: number): void {
+    // Of one turn's creates all may come to the same.
+    if (this.leftMs === 0) this.#passingTimes++;
+    const ownMs = Math.min(PASSING_CAP_MS, PASSING_BASE_MS * 2 ** (this.#passingTimes - 1));
+    this.#passing = refusal;
+    this.#until = Math.max(this.#until, this.#now() + (waitMs ?? ownMs));
+  }
+
+  /** A Job that was wanted is there. */
+  gotThrough(): void {
+    this.#passing = undefined;
+    this.#passingTimes = 0;
   }
 
   /** What one turn's creates came to; none: every Job that was wanted is there. */
   note(refusals: readonly Refusal[]): void {
+    this.gotThrough();
     if (refusals.length === 0) {
       this.#refusals = [];
       this.#times = 0;
@@ -117,11 +146,44 @@ export class Refusals {
   }
 }
 
+/** Deletes that failed: one is tried again after a wait, which grows with every failure in a row. */
+export class Undeletable {
+  readonly #now: () => number;
+  #current: Undeleted | undefined;
+  #times = 0;
+  #until = Number.NEGATIVE_INFINITY;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  get current(): Undeleted | undefined {
+    return this.#current;
+  }
+
+  /** 0: Jobs may be deleted. */
+  get leftMs(): number {
+    return Math.max(0, this.#until - this.#now());
+  }
+
+  /** What one turn's deletes came to. @param failed undefined: none failed */
+  note(failed: Undeleted | undefined): void {
+    this.#current = failed;
+    if (!failed) {
+      this.#times = 0;
+      return;
+    }
+    this.#until = this.#now() + Math.min(UNDELETED_CAP_MS, UNDELETED_BASE_MS * 2 ** this.#times);
+    this.#times++;
+  }
+}
+
 /** What the controller remembers of one Sweep from turn to turn. All of it may be lost: it is found again, or waited for again. */
 export class TurnMemory {
   readonly sweep = new SweepMemory();
   readonly facts: FirstSeen;
   readonly refusals: Refusals;
+  readonly undeletable: Undeletable;
   readonly sliceWrites: Pace;
   readonly statusWrites: Pace;
   /** UIDs of Jobs that we deleted and whose end the cache has not seen. */
@@ -144,6 +206,7 @@ export class TurnMemory {
   constructor({ now }: Pick<Timers, 'now'>) {
     this.facts = new FirstSeen(now);
     this.refusals = new Refusals(now);
+    this.undeletable = new Undeletable(now);
     this.queue = { pace: new Pace(now, ASK_QUEUE_EVERY_MS) };
     this.sliceWrites = new Pace(now, WRITE_EVERY_MS);
     this.statusWrites = new Pace(now, WRITE_EVERY_MS);

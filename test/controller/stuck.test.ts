@@ -8,6 +8,7 @@ import { jsonBytes } from '../../src/controller/text.ts';
 import type { EventObject, Job, Pod, SweepObject } from '../../src/shared/objects.ts';
 import {
   DISRUPTED,
+  exited,
   Facts,
   type JobChanges,
   makeClusterSweep,
@@ -33,6 +34,7 @@ interface Case {
   readonly pods?: readonly PodChanges[];
   readonly slices?: readonly unknown[];
   readonly refusals?: StuckInput['refusals'];
+  readonly undeleted?: StuckInput['undeleted'];
   readonly events?: readonly { of: 'job' | 'pod'; reason: string; message: string; at?: string }[];
   /** Until when it must not be named, and when it must; 0 and 0: at once. */
   readonly notYetMs?: number;
@@ -228,10 +230,34 @@ const cases: Record<string, Case> = {
     pods: [{ state: RUNNING }],
     want: /^QueueNotFound LocalQueue gpus: the cluster has no Kueue \(kueue\.x-k8s\.io\/v1beta1 is not served\).*: install Kueue, or/,
   },
-  'a Pod that was evicted is not stuck, its successor may be': {
+  'a Pod that was evicted is not stuck, but that no other follows it is': {
     pods: [{ phase: 'Failed', reason: 'Evicted', conditions: [DISRUPTED] }],
-    afterMs: 300_000,
-    want: undefined,
+    notYetMs: 44_999,
+    afterMs: 45_000,
+    want: /^NoProgress Job study-0f1e2d-0: its Pod is over, and neither another one nor its end has come, and no event says why: see whether kube-controller-manager runs$/,
+    wantEvents: 'Job',
+  },
+  'why no other follows an evicted Pod is told by an event': {
+    pods: [{ phase: 'Failed', reason: 'Evicted', conditions: [DISRUPTED] }],
+    events: [{ of: 'job', reason: 'FailedCreate', message: 'pods "x" is forbidden: exceeded quota: pods' }],
+    notYetMs: 19_999,
+    afterMs: 20_000,
+    want: /^QuotaExceeded Job study-0f1e2d-0: .*exceeded quota: pods: raise the quota/,
+    wantEvents: 'Job',
+  },
+  'a Pod that succeeded and whose Job does not say so': {
+    pods: [{ state: exited(0) }],
+    afterMs: 45_000,
+    want: /^NoProgress Job study-0f1e2d-0: its Pod is over/,
+    wantEvents: 'Job',
+  },
+  'the successor of an evicted Pod is looked at for itself': {
+    pods: [
+      { phase: 'Failed', reason: 'Evicted', conditions: [DISRUPTED] },
+      { name: 'next', uid: 'next', unschedulable: '0/1 nodes are available: 1 Insufficient nvidia.com/gpu' },
+    ],
+    afterMs: 50_000,
+    want: /^InsufficientGPU Pod next: /,
   },
   'K28: a foreign Job of our name': {
     jobs: [{ owner: OTHER_UID }],
@@ -268,9 +294,23 @@ const cases: Record<string, Case> = {
     ],
     want: /^QuotaExceeded Job of trial 4: .*exceeded quota: jobs/,
   },
-  'a server in trouble is not a stuck state': {
+  'a server in trouble is not a stuck state, unless the trouble lasts': {
     refusals: [{ trial: 4, code: 503, reason: 'ServiceUnavailable', message: 'etcd leader changed' }],
-    want: undefined,
+    notYetMs: 19_999,
+    afterMs: 20_000,
+    want: /^NoProgress Job of trial 4: etcd leader changed: it is tried again; see what keeps the API server, its webhooks or its quotas from an answer$/,
+  },
+  'a create without an answer has taken long enough': {
+    refusals: [{ trial: 4, code: 0, reason: 'Timeout', message: 'POST /apis/batch/v1: no answer in 12 s' }],
+    want: /^NoProgress Job of trial 4: .*no answer in 12 s: it is tried again/,
+  },
+  'a Job that nobody lets us delete': {
+    undeleted: { job: 'study-0f1e2d-3', code: 403, reason: 'Forbidden', message: 'User "us" cannot delete resource' },
+    want: /^Forbidden Job study-0f1e2d-3: cannot be deleted: User "us" cannot delete resource: give the controller its rights back/,
+  },
+  'a Job that a policy keeps': {
+    undeleted: { job: 'study-0f1e2d-3', code: 422, reason: 'Invalid', message: 'denied by policy keep-jobs' },
+    want: /^NoProgress Job study-0f1e2d-3: cannot be deleted: denied by policy keep-jobs: it is tried again; delete it by hand, or see who refuses$/,
   },
 };
 
@@ -312,6 +352,7 @@ function look({
       refusals,
       events: told,
       queueMissing: given.queueMissing,
+      undeleted: given.undeleted,
       sinceSeen,
     });
   };
