@@ -242,7 +242,7 @@ describe('people and other controllers', { ...options, timeout: 420_000, concurr
     assert.deepEqual(await place.created(), ['0', ...each(TRIALS)]);
   });
 
-  test('K20: a right that is taken away is named, and given back nothing is lost', user, async () => {
+  test('K20: rights that are taken away are named, and given back nothing is lost', user, async () => {
     const { kubectl, apply, api } = places.own;
     const place = await places.create('no-right');
     for (const role of ROLES) await apply(JSON.stringify(role));
@@ -253,7 +253,15 @@ describe('people and other controllers', { ...options, timeout: 420_000, concurr
     await place.createSweep();
     const { message } = await place.degraded('Forbidden');
     assert.match(message, /^Job of trial 0: .*jobs\.batch is forbidden: User "alice" cannot create resource "jobs"/);
-    await bind('jobs');
+    await bind('creates');
+    // Jobs that stay keep nobody from running or being recorded.
+    await place.succeeded(TRIALS);
+    const { message: undeleted } = await place.degraded('Forbidden');
+    assert.match(
+      undeleted,
+      /^Job study-\S+: cannot be deleted: .*User "alice" cannot delete resource "jobs".*: give the con/,
+    );
+    await bind('deletes');
     await place.isOver();
     await place.degraded('AsExpected');
     assert.deepEqual(await place.created(), each(TRIALS));
@@ -297,8 +305,9 @@ const role = (name: string, rules: readonly object[]) => ({
 const ROLES = [
   role('most', [
     { apiGroups: ['cnn-sweep.dev', 'coordination.k8s.io'], resources: ['*'], verbs: ['*'] },
-    { apiGroups: ['batch'], resources: ['jobs'], verbs: ['get', 'list', 'watch', 'delete'] },
+    { apiGroups: ['batch'], resources: ['jobs'], verbs: ['get', 'list', 'watch'] },
     { apiGroups: [''], resources: ['pods', 'events'], verbs: ['*'] },
   ]),
-  role('jobs', [{ apiGroups: ['batch'], resources: ['jobs'], verbs: ['create'] }]),
+  role('creates', [{ apiGroups: ['batch'], resources: ['jobs'], verbs: ['create'] }]),
+  role('deletes', [{ apiGroups: ['batch'], resources: ['jobs'], verbs: ['delete'] }]),
 ];
