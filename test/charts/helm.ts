@@ -42,10 +42,17 @@ export const SKIP: string | false =
 const home = mkdtempSync(path.join(tmpdir(), 'cnn-sweep-helm-'));
 process.on('exit', () => rmSync(home, { recursive: true, force: true }));
 
-/** Runs a helm. @throws an error with what it says */
+/** Longer than anything that we ask of it, its own waits included: what stands still is named. */
+const HELM_TIMEOUT_MS = 240_000;
+
+/** Runs a helm. @throws an error with the command and what it says */
 export async function helm(program: Helm, args: readonly string[], env: Values = {}): Promise<string> {
   await buildPrograms([program]);
-  const options = { maxBuffer: 64 * 1024 * 1024, env: { HOME: home, PATH: process.env.PATH, ...env } };
+  const options = {
+    maxBuffer: 64 * 1024 * 1024,
+    timeout: HELM_TIMEOUT_MS,
+    env: { HOME: home, PATH: process.env.PATH, ...env },
+  };
   return (await execute(await programPath(program), args, options as { env: NodeJS.ProcessEnv })).stdout;
 }
 

@@ -43,7 +43,7 @@ const SECRET_KEYS = [
 ];
 
 // There is no node: what is installed does not run, and nothing waits for it.
-suite('on a real API server', { skip: SKIP, timeout: 300_000 }, () => {
+suite('on a real API server', { skip: SKIP, timeout: 600_000 }, () => {
   let cluster: Cluster;
   const folder = mkdtempSync(path.join(tmpdir(), 'cnn-sweep-chart-'));
 
@@ -213,7 +213,8 @@ suite('on a real API server', { skip: SKIP, timeout: 300_000 }, () => {
 
   for (const program of HELMS) {
     test(`installs from an archive, takes over kinds that kubectl made, and upgrades them (${program})`, async () => {
-      await cluster.kubectl('delete', 'crd', 'sweeps.cnn-sweep.dev', 'trialresultslices.cnn-sweep.dev');
+      const kinds = ['sweeps.cnn-sweep.dev', 'trialresultslices.cnn-sweep.dev'];
+      await cluster.kubectl('delete', 'crd', ...kinds, '--timeout=60s');
       await cluster.kubectl('apply', '--server-side', '--filename', path.join(CHART, '../k8s/crds'));
       await helm(program, ['package', CHART, '--destination', folder]);
       await run(program, `install ${folder}/cnn-sweep-0.1.0.tgz`, ['--take-ownership']);
