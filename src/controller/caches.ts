@@ -16,7 +16,7 @@ export interface Caches {
   readonly sweeps: Pick<ObjectCache<SweepObject>, 'byIndex' | 'values' | 'size'>;
   /** Whether the caches show a Sweep's Jobs and slices, all that we wrote included. Without slices: whether it had none and we wrote none. */
   caughtUp(sweep: ObjectMeta, memory: Pick<TurnMemory, 'jobsWritten' | 'slicesWritten'>): boolean;
-  /** Whether the first lists of a namespace are whole. */
+  /** Whether the first lists of a namespace are whole: of one that may not be read, never. */
   isListed(namespace: string): boolean;
   reachedSweep(namespace: string, resourceVersion: string): boolean;
   /** What a turn reads. @param deleted UIDs of Jobs that count as gone; those whose end the cache has seen are taken out of it */
@@ -48,7 +48,7 @@ export interface CachesOptions {
 export interface OpenCaches extends Caches {
   /** Resolves when Sweeps without a slice can have a turn, with `synced` at the latest. */
   readonly begun: Promise<void>;
-  /** Resolves when all is listed. */
+  /** Resolves when all is listed that may be read. */
   readonly synced: Promise<void>;
   readonly isSynced: boolean;
   /** Longest time without an answer of the API server. */
@@ -127,9 +127,10 @@ export function openCaches({ onChange, onGone, ...options }: CachesOptions): Ope
     sweeps,
     caughtUp: ({ namespace, uid }, { jobsWritten, slicesWritten }) =>
       reflectors.jobs.reached(namespace, jobsWritten) &&
+      reflectors.pods.reached(namespace, '0') &&
       // Nobody but us writes a slice of it: if there was none, and we have tried to write none, there is nothing to wait for.
-      (slicesOf.reached(namespace, slicesWritten) || (slicesWritten === '0' && owners.lacks(uid))),
-    isListed: (namespace) => reflectors.jobs.reached(namespace, '0') && slicesOf.reached(namespace, '0'),
+      (slicesOf.reached(namespace, slicesWritten) || (slicesWritten === '0' && owners.lacks({ namespace, uid }))),
+    isListed: (namespace) => all.every((reflector) => reflector.isListed(namespace)),
     reachedSweep: (namespace, resourceVersion) => reflectors.sweeps.reached(namespace, resourceVersion),
     read: ({ namespace, uid }, deleted) => {
       const there = [...jobs.values(namespace)];

@@ -150,23 +150,30 @@ class RunningController implements Controller {
     });
   }
 
-  /** Who cannot read what a leader reads does not ask for the lease: another one may be able to. */
+  /** Who cannot read what a leader reads does not ask for the lease: another one may be able to. One namespace is enough: the rights in
+   * another one, or itself, may have been taken by its owner, and that must not stop the others' Sweeps. */
   async #waitUntilReadable(): Promise<void> {
-    const { namespaces = [undefined], log } = this.#options;
+    const { namespaces = [undefined] } = this.#options;
     const { signal } = this.#stopping;
-    while (!this.#canRead && !signal.aborted) {
-      try {
-        for (const namespace of namespaces) {
-          for (const kind of [SWEEPS, JOBS, PODS, SLICES]) {
-            await this.#cluster.list(kind, { namespace, limit: 1 }, { signal });
-          }
-        }
-        this.#canRead = true;
-      } catch (error) {
-        if (signal.aborted) return;
-        log.warn('cannot read', { error, waitMs: READ_AGAIN_MS });
-        await pause(this.#timers, READ_AGAIN_MS, signal);
+    while (!signal.aborted) {
+      for (const namespace of namespaces) {
+        this.#canRead = await this.#isReadable(namespace);
+        if (this.#canRead) return;
       }
+      await pause(this.#timers, READ_AGAIN_MS, signal);
+    }
+  }
+
+  async #isReadable(namespace: string | undefined): Promise<boolean> {
+    const { signal } = this.#stopping;
+    try {
+      for (const kind of [SWEEPS, JOBS, PODS, SLICES]) {
+        await this.#cluster.list(kind, { namespace, limit: 1 }, { signal });
+      }
+      return true;
+    } catch (error) {
+      if (!signal.aborted) this.#options.log.warn('cannot read', { namespace, error });
+      return false;
     }
   }
 

@@ -149,8 +149,12 @@ class RunningSource implements ClusterSource {
       const { attempts } = readAttempts(this.#objectsOf(uid, trial));
       const ended = attempts.find((one) => one.attemptUID === attemptUID)?.endedAt;
       // When those were recorded that are listed at the start, nobody wrote down.
-      store.record(uid, entry.result, ended ?? (this.isSynced ? undefined : null));
+      store.record(uid, entry.result, ended ?? (this.#isListed(slice.metadata.namespace) ? undefined : null));
     }
+  }
+
+  #isListed(namespace: string): boolean {
+    return Object.values(this.#reflectors).every((reflector) => reflector.isListed(namespace));
   }
 
   #looked(object: KubernetesObject): void {

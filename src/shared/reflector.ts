@@ -35,9 +35,12 @@ export interface ReflectorProblem {
 }
 
 export interface Reflector {
-  /** Resolves when every namespace has been listed once; never rejects. */
+  /** Resolves when every namespace has been listed once; never rejects. One that may not be read (403) is not waited for if another one
+   * may: whoever took those rights must not stop all the others' work. */
   readonly synced: Promise<void>;
   readonly isSynced: boolean;
+  /** Whether the first list of a namespace is in the cache, and all of it has been told. */
+  isListed(namespace: string): boolean;
   /** Whether the cache holds all that was written to the namespace up to this version of the kind. */
   reached(namespace: string, resourceVersion: string): boolean;
   /** Longest time without a byte of what was asked for, over the namespaces: two minutes are too long. */
@@ -65,15 +68,15 @@ export function startReflector<T extends KubernetesObject>(options: ReflectorOpt
   const followers = new Map(namespaces.map((namespace) => [namespace, new Follower(options, namespace)]));
   const all = [...followers.values()];
   for (const follower of all) follower.start();
+  const followerOf = (namespace: string) => followers.get(namespace) ?? followers.get(undefined);
+  const answered = Promise.all(all.map((follower) => follower.answered));
   return {
-    synced: Promise.all(all.map(({ synced }) => synced)).then(() => undefined),
+    synced: Promise.all([answered, Promise.race(all.map(({ synced }) => synced))]).then(() => undefined),
     get isSynced() {
-      return all.every((follower) => follower.isSynced);
+      return all.every(({ isSynced, isRefused }) => isSynced || isRefused) && all.some(({ isSynced }) => isSynced);
     },
-    reached(namespace, resourceVersion) {
-      const follower = followers.get(namespace) ?? followers.get(undefined);
-      return follower?.reached(parseVersion(resourceVersion)) ?? false;
-    },
+    isListed: (namespace) => followerOf(namespace)?.isSynced ?? false,
+    reached: (namespace, resourceVersion) => followerOf(namespace)?.reached(parseVersion(resourceVersion)) ?? false,
     get quietMs() {
       return Math.max(0, ...all.map((follower) => follower.quietMs));
     },
@@ -97,6 +100,9 @@ class Follower<T extends KubernetesObject> {
   readonly #random: Random;
   readonly #stopping = new AbortController();
   readonly #synced = Promise.withResolvers<void>();
+  readonly #answered = Promise.withResolvers<void>();
+  #isSynced: boolean = false;
+  #isRefused: boolean = false;
   #running = Promise.resolve();
   /** What the cache holds; undefined before the first list. */
   #reached: bigint | undefined;
@@ -122,7 +128,17 @@ class Follower<T extends KubernetesObject> {
   }
 
   get isSynced(): boolean {
-    return this.#reached !== undefined;
+    return this.#isSynced;
+  }
+
+  /** Resolves when it has been listed once, or may not be. */
+  get answered(): Promise<void> {
+    return this.#answered.promise;
+  }
+
+  /** Whether the API server has said that this may not be read. */
+  get isRefused(): boolean {
+    return this.#isRefused;
   }
 
   get quietMs(): number {
@@ -171,6 +187,10 @@ class Follower<T extends KubernetesObject> {
       waitMs = asked ?? fullJitterMs(REQUEST_BACKOFF, this.#failures++, this.#random);
       this.#failedAt = now + waitMs;
       if (error instanceof ApiError && error.code !== 0) this.#refusedAt = this.#failedAt;
+      if (error instanceof ApiError && error.code === 403) {
+        this.#isRefused = true;
+        this.#answered.resolve();
+      }
     }
     this.#report(error, waitMs);
     await pause(this.#timers, waitMs, this.#stopping.signal);
@@ -199,7 +219,9 @@ class Follower<T extends KubernetesObject> {
     this.#version = version;
     this.#fruitless = 0;
     this.#replaceAll(listed);
+    this.#isSynced = true;
     this.#synced.resolve();
+    this.#answered.resolve();
     return version;
   }
 

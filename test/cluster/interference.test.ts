@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { missingCluster, needsOwn, openAnyCluster } from './any-cluster.ts';
 import { until } from './controller.ts';
 import { openMutation } from './mutation.ts';
-import { each, LEASE, Places, TRIALS } from './place.ts';
+import { each, LEASE, type Place, Places, TRIALS } from './place.ts';
 
 const missing = await missingCluster();
 const options = missing === undefined ? {} : { skip: missing };
@@ -243,17 +243,13 @@ describe('people and other controllers', { ...options, timeout: 420_000, concurr
   });
 
   test('K20: rights that are taken away are named, and given back nothing is lost', user, async () => {
-    const { kubectl, apply, api } = places.own;
     const place = await places.create('no-right');
-    for (const role of ROLES) await apply(JSON.stringify(role));
-    const bind = (role: string) =>
-      kubectl('create', 'clusterrolebinding', role, `--clusterrole=${role}`, '--user=alice');
-    await bind('most');
-    await place.start([], api.kubeconfigs.alice);
+    await grant(place, MOST);
+    await place.start([`--lease-namespace=${place.namespace}`], places.own.api.kubeconfigs.alice);
     await place.createSweep();
     const { message } = await place.degraded('Forbidden');
     assert.match(message, /^Job of trial 0: .*jobs\.batch is forbidden: User "alice" cannot create resource "jobs"/);
-    await bind('creates');
+    await grant(place, CREATES);
     // Jobs that stay keep nobody from running or being recorded.
     await place.succeeded(TRIALS);
     const { message: undeleted } = await place.degraded('Forbidden');
@@ -261,11 +257,34 @@ describe('people and other controllers', { ...options, timeout: 420_000, concurr
       undeleted,
       /^Job study-\S+: cannot be deleted: .*User "alice" cannot delete resource "jobs".*: give the con/,
     );
-    await bind('deletes');
+    await grant(place, DELETES);
     await place.isOver();
     await place.degraded('AsExpected');
     assert.deepEqual(await place.created(), each(TRIALS));
   });
+
+  test(
+    'K20: a controller that starts without the rights in one namespace runs the Sweeps of the other',
+    user,
+    async () => {
+      const open = await places.create('open');
+      const closed = await places.create('closed');
+      await grant(open, MOST, CREATES, DELETES);
+      for (const place of [open, closed]) await place.createSweep();
+      // The one that may not be read first: whoever stops there never leads.
+      const namespaces = `--namespaces=${closed.namespace},${open.namespace}`;
+      const args = [namespaces, `--lease-namespace=${open.namespace}`];
+      const controller = await open.start(args, places.own.api.kubeconfigs.alice);
+      const { fields } = await controller.line('cannot read');
+      assert.equal(fields.namespace, closed.namespace);
+      await open.isOver();
+      assert.deepEqual(await closed.jobs(), []);
+      await grant(closed, MOST, CREATES, DELETES);
+      await closed.isOver();
+      for (const place of [open, closed]) assert.deepEqual(await place.created(), each(TRIALS));
+      assert.equal(await controller.stop(), 0);
+    },
+  );
 
   // Our own Pods keep to the strictest level: only what others change about them can break it.
   test('K22: pod security is named, and the sweep goes on without what broke it', reach, async () => {
@@ -298,16 +317,23 @@ describe('people and other controllers', { ...options, timeout: 420_000, concurr
 
 const role = (name: string, rules: readonly object[]) => ({
   apiVersion: 'rbac.authorization.k8s.io/v1',
-  kind: 'ClusterRole',
+  kind: 'Role',
   metadata: { name },
   rules,
 });
-const ROLES = [
-  role('most', [
-    { apiGroups: ['cnn-sweep.dev', 'coordination.k8s.io'], resources: ['*'], verbs: ['*'] },
-    { apiGroups: ['batch'], resources: ['jobs'], verbs: ['get', 'list', 'watch'] },
-    { apiGroups: [''], resources: ['pods', 'events'], verbs: ['*'] },
-  ]),
-  role('creates', [{ apiGroups: ['batch'], resources: ['jobs'], verbs: ['create'] }]),
-  role('deletes', [{ apiGroups: ['batch'], resources: ['jobs'], verbs: ['delete'] }]),
-];
+const MOST = role('most', [
+  { apiGroups: ['cnn-sweep.dev', 'coordination.k8s.io'], resources: ['*'], verbs: ['*'] },
+  { apiGroups: ['batch'], resources: ['jobs'], verbs: ['get', 'list', 'watch'] },
+  { apiGroups: [''], resources: ['pods', 'events'], verbs: ['*'] },
+]);
+const CREATES = role('creates', [{ apiGroups: ['batch'], resources: ['jobs'], verbs: ['create'] }]);
+const DELETES = role('deletes', [{ apiGroups: ['batch'], resources: ['jobs'], verbs: ['delete'] }]);
+
+/** Rights in one namespace, for a user who has none. */
+async function grant(place: Place, ...roles: readonly (typeof MOST)[]): Promise<void> {
+  for (const each of roles) {
+    const { name } = each.metadata;
+    await place.apply(each);
+    await place.kubectl('create', 'rolebinding', name, `--role=${name}`, '--user=alice');
+  }
+}

@@ -14,21 +14,21 @@ import { NO_METRICS } from './simulation/simulate.ts';
 import { buildStudy, NAMESPACE, parseStudy } from './simulation/study.ts';
 
 /** A controller that leads without a lease and whose first list of slices takes until `release`. */
-async function startHeld(t: TestContext, deleteDelayMs = 30_000) {
+async function startHeld(t: TestContext, deleteDelayMs = 30_000, namespaces: readonly string[] = [NAMESPACE]) {
   const clock = new VirtualClock();
   const timers: Timers = { now: () => clock.now(), after: (ms, callback) => clock.after(ms, callback) };
   const server = new FakeApiServer({ timers });
-  const create = (name: string) => {
+  const create = (name: string, namespace = NAMESPACE) => {
     const study = buildStudy({ trials: 1, parallelism: 1 });
-    return server.store.create({ plural: 'sweeps', namespace: NAMESPACE, name }, study);
+    return server.store.create({ plural: 'sweeps', namespace, name }, study);
   };
   /** Its only trial, as an earlier leader would have recorded it. */
-  const record = (name: string) => {
+  const record = (name: string, namespace = NAMESPACE) => {
     const sweep = parseStudy(
-      server.store.list('sweeps').find(({ metadata }) => metadata.name === name) ?? create(name),
+      server.store.list('sweeps').find(({ metadata }) => metadata.name === name) ?? create(name, namespace),
     );
     const slice = buildSlice(sweep, 0, [makeRecord(sweep, 0)]);
-    const where = { plural: 'trialresultslices', namespace: NAMESPACE, name: slice.metadata.name };
+    const where = { plural: 'trialresultslices', namespace, name: slice.metadata.name };
     server.store.create(where, slice as unknown as JsonObject);
   };
   let gate = Promise.withResolvers<void>();
@@ -53,10 +53,12 @@ async function startHeld(t: TestContext, deleteDelayMs = 30_000) {
   const turns: string[] = [];
   const nameOf = (uid: string) =>
     server.store.list('sweeps').find(({ metadata }) => metadata.uid === uid)?.metadata.name;
-  const log: Log = { info: () => undefined, warn: () => undefined, error: () => undefined, with: () => log };
+  const warnings: string[] = [];
+  const warn: Log['warn'] = (words, facts) => void warnings.push(`${words} ${facts?.plural ?? ''} ${facts?.namespace}`);
+  const log: Log = { info: () => undefined, warn, error: () => undefined, with: () => log };
   const start = () =>
     startController({
-      ...{ wire: server.wire(), namespaces: [NAMESPACE], timers, random: () => 0.5, log, metrics: NO_METRICS },
+      ...{ wire: server.wire(), namespaces, timers, random: () => 0.5, log, metrics: NO_METRICS },
       trainer: { image: 'trainer:1', pullPolicy: 'IfNotPresent', serviceAccountName: 'cnn-sweep-trainer' },
       deleteDelayMs,
       onRecorded: (uid) => void turns.push(nameOf(uid) ?? ''),
@@ -68,7 +70,8 @@ async function startHeld(t: TestContext, deleteDelayMs = 30_000) {
     return (sweep?.status as { phase?: string } | undefined)?.phase;
   };
   t.after(() => gate.resolve());
-  return { clock, create, record, turns, start, hold, jobs, phaseOf, release: () => gate.resolve() };
+  const release = () => gate.resolve();
+  return { clock, server, create, record, turns, warnings, start, hold, jobs, phaseOf, release };
 }
 
 test('a Sweep without a record starts before the slices of others are listed; one with records runs no trial again', async (t) => {
@@ -141,3 +144,73 @@ test('when the slices are there, Sweeps that wait for something come before thos
   await world.clock.advance(300);
   assert.deepEqual(new Set(world.turns), new Set(['waiting', 'ended']));
 });
+
+/** Two namespaces, of which `closed` may not be read until `open`; in each a Sweep with a record and one without. */
+async function startClosed(t: TestContext, namespaces: readonly string[]) {
+  const world = await startHeld(t, 30_000, namespaces);
+  world.release();
+  let isClosed: boolean = true;
+  world.server.fault = ({ namespace }) =>
+    isClosed && namespace === 'closed' ? { kind: 'refuse', status: 403 } : undefined;
+  for (const [namespace, prefix] of [
+    [NAMESPACE, ''],
+    ['closed', 'closed'],
+  ] as const) {
+    // biome-ignore format: one line
+    world.create(`${prefix}fresh`, namespace);
+    world.record(`${prefix}recorded`, namespace);
+  }
+  const open = () => {
+    isClosed = false;
+  };
+  return { ...world, controller: world.start(), open };
+}
+
+for (const namespaces of [
+  [NAMESPACE, 'closed'],
+  ['closed', NAMESPACE],
+]) {
+  test(`of ${namespaces} one that may not be read holds up no Sweep of the other; once it may, no trial runs again`, async (t) => {
+    const { clock, controller, jobs, phaseOf, warnings, open } = await startClosed(t, namespaces);
+    await clock.advance(2_000);
+    assert.deepEqual([controller.leads, controller.missing], [true, undefined]);
+    assert.deepEqual(jobs(), ['fresh']);
+    assert.equal(phaseOf('recorded'), 'Complete');
+    for (const plural of ['sweeps', 'jobs', 'pods', 'trialresultslices']) {
+      assert.ok(warnings.includes(`watch ${plural} closed`), plural);
+    }
+    open();
+    await clock.advance(60_000);
+    assert.deepEqual(jobs().toSorted(), ['closedfresh', 'fresh']);
+    assert.equal(phaseOf('closedrecorded'), 'Complete');
+  });
+}
+
+test('who may read no namespace does not lead, and says which', async (t) => {
+  const { clock, controller, jobs, warnings, open } = await startClosed(t, ['closed']);
+  await clock.advance(20_000);
+  assert.deepEqual([controller.leads, controller.missing], [false, 'nothing could be read yet']);
+  assert.deepEqual(new Set(warnings), new Set(['cannot read  closed']));
+  open();
+  await clock.advance(10_000);
+  assert.deepEqual([controller.leads, controller.missing, jobs()], [true, undefined, ['closedfresh']]);
+});
+
+/** The rights of a namespace come back kind by kind; no turn may take what is not listed yet for what is not there. */
+for (const last of ['jobs', 'pods', 'trialresultslices']) {
+  test(`a Sweep whose ${last} may not be read yet has no turn`, async (t) => {
+    const world = await startHeld(t, 30_000, [NAMESPACE, 'closed']);
+    world.release();
+    let isClosed: boolean = true;
+    world.server.fault = ({ namespace, plural }) =>
+      isClosed && namespace === 'closed' && plural === last ? { kind: 'refuse', status: 403 } : undefined;
+    world.create('closedfresh', 'closed');
+    world.record('closedrecorded', 'closed');
+    world.start();
+    await world.clock.advance(60_000);
+    assert.deepEqual([world.turns, world.jobs()], [[], []]);
+    isClosed = false;
+    await world.clock.advance(60_000);
+    assert.deepEqual([world.jobs(), world.phaseOf('closedrecorded')], [['closedfresh'], 'Complete']);
+  });
+}

@@ -282,6 +282,23 @@ test('after a restart, in whatever order things are listed, the verdict is the s
   assert.equal(world.entry().trials[0]?.endedAt, null, 'nobody knows when it was recorded');
 });
 
+for (const closed of [NAMESPACE, OTHER]) {
+  test(`as long as ${closed} may not be read the other one is shown; once it may, nobody knows when its trials were recorded`, async (t) => {
+    const world = await open(t);
+    const uid = world.createSweep();
+    world.createSlice(uid, 0, recordsOf(FIXED));
+    let isClosed: boolean = true;
+    world.server.fault = ({ namespace }) =>
+      isClosed && namespace === closed ? { kind: 'refuse', status: 403 } : undefined;
+    await world.restart('two');
+    assert.ok(world.source.isSynced);
+    assert.equal(world.store.sweep(NAMESPACE, 'study') === undefined, closed === NAMESPACE);
+    isClosed = false;
+    await world.clock.advance(60_000);
+    assert.deepEqual([world.row(0).phase, world.row(0).endedAt], ['Succeeded', null]);
+  });
+}
+
 test('of two records of a trial that in the lower slice counts; one of another network, or that does not decode, is named', async (t) => {
   const world = await open(t);
   const uid = world.createSweep();

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { openCluster } from '../../src/shared/calls.ts';
 import { JOBS } from '../../src/shared/kinds.ts';
 import { ObjectCache } from '../../src/shared/object-cache.ts';
+import type { Job } from '../../src/shared/objects.ts';
 import { startReflector } from '../../src/shared/reflector.ts';
 import type { Watch } from '../fakes/api-server.ts';
 import { NAMESPACE, World } from './world.ts';
@@ -86,6 +87,54 @@ test('namespaces are followed one by one', async () => {
   assert.ok(!reflector.reached('n3', version), 'nobody looks there');
   await world.clock.advance(60_000);
   assert.ok(reflector.reached('n1', version), 'a bookmark says that nothing came');
+});
+
+test('a namespace that may not be read is not waited for, if another one may; what it holds is told once it may', async () => {
+  const world = new World();
+  for (const namespace of ['n1', 'n2']) world.create('a', { namespace });
+  const refused = new Set(['n1', 'n2']);
+  world.fault = ({ namespace = '' }) => (refused.has(namespace) ? { kind: 'refuse', status: 403 } : undefined);
+  const reflector = world.start({ namespaces: ['n1', 'n2'] });
+  let isSynced: boolean = false;
+  void reflector.synced.then(() => {
+    isSynced = true;
+  });
+  await world.clock.advance(60_000);
+  assert.deepEqual([isSynced, reflector.isSynced], [false, false], 'nothing may be read');
+  refused.delete('n1');
+  await world.clock.advance(60_000);
+  assert.deepEqual([isSynced, reflector.isSynced], [true, true]);
+  assert.deepEqual([reflector.isListed('n1'), reflector.isListed('n2')], [true, false]);
+  assert.ok(!reflector.reached('n2', '0'));
+  refused.delete('n2');
+  await world.clock.advance(60_000);
+  assert.ok(reflector.isListed('n2') && reflector.reached('n2', '0'));
+  assert.deepEqual(world.changes, ['added a 01', 'added a 02']);
+});
+
+test('a namespace whose list only fails is waited for', async () => {
+  const world = new World();
+  world.fault = ({ namespace }) => (namespace === 'n2' ? { kind: 'refuse', status: 500 } : undefined);
+  const reflector = world.start({ namespaces: ['n1', 'n2'] });
+  await world.clock.advance(300_000);
+  assert.deepEqual([reflector.isListed('n1'), reflector.isSynced], [true, false]);
+});
+
+test('a namespace is listed when all of it has been told, not before', async () => {
+  const world = new World();
+  world.create('a');
+  const told: boolean[] = [];
+  const reflector = startReflector({
+    cluster: openCluster(world.server.wire(), { timers: world.clock, random: () => 0.5 }),
+    ...{ kind: JOBS, namespaces: [NAMESPACE], project: (job: Job) => job, cache: new ObjectCache<Job>() },
+    onChange: () => told.push(reflector.isListed(NAMESPACE)),
+    timers: world.clock,
+  });
+  await world.clock.advance(0);
+  world.create('b');
+  await world.clock.advance(0);
+  assert.deepEqual(told, [false, true]);
+  await reflector.stop();
 });
 
 test('the gate opens with the event that reaches a version, of any length', async () => {
