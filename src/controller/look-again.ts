@@ -19,12 +19,15 @@ export async function isCurrent({ cluster, object }: Turn): Promise<boolean> {
 }
 
 /** Whether the cache shows the Pods of a trial as they are: an attempt without a result is not given up, and no other one begun, as
- * long as there is a Pod whose end was not seen yet.
+ * long as there is a Pod whose end was not seen yet. Nor as long as one is shown that is gone: it may have been evicted, which is no failure.
  */
 export async function podsAreSeen({ cluster, sweep, pods }: Turn, trial: number): Promise<boolean> {
-  const seen = new Map(pods.map(({ metadata }) => [metadata.uid, metadata.resourceVersion]));
+  const cached = pods.filter(({ metadata }) => metadata.labels?.[TRIAL_LABEL] === `${trial}`);
+  const seen = new Map(cached.map(({ metadata }) => [metadata.uid, metadata.resourceVersion]));
   const { items } = await cluster.list(PODS, ofTrial(sweep, trial));
-  return items.every(({ metadata }) => seen.get(metadata.uid) === metadata.resourceVersion);
+  return (
+    items.length === seen.size && items.every(({ metadata }) => seen.get(metadata.uid) === metadata.resourceVersion)
+  );
 }
 
 /** The Job of a name that bears the labels of its trial; undefined if there is none: then the name is a stranger's, or free again. By a

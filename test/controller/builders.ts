@@ -144,6 +144,7 @@ export function makePod(job: Job, changes: PodChanges = {}): Pod {
       uid,
       resourceVersion: '1',
       creationTimestamp: NOW,
+      ...(job.metadata.labels && { labels: job.metadata.labels }), // as its Job's template has them
       ownerReferences: [{ apiVersion: 'batch/v1', kind: 'Job', name: jobName, uid: jobUID, controller: true }],
       ...(changes.deleting && { deletionTimestamp: NOW }),
     },

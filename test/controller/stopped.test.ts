@@ -32,13 +32,16 @@ interface Scene {
   readonly recorded?: readonly unknown[];
   /** Pods whose present state no watch has told. */
   readonly unseen?: readonly Pod[];
+  /** Pods whose end no watch has told. */
+  readonly gone?: readonly Pod[];
   readonly generation?: number;
   readonly fails?: ApiError;
   readonly memory?: TurnMemory;
 }
 
 /** A turn's recording, on an API server that has these objects. */
-async function recordIn({ found, recorded = [], unseen = [], generation = 1, fails, memory = freshMemory() }: Scene) {
+async function recordIn(scene: Scene) {
+  const { found, recorded = [], unseen = [], gone = [], generation = 1, fails, memory = freshMemory() } = scene;
   const [jobs, pods] = [found.map(({ job }) => job), found.map(({ pod }) => pod)];
   const slices = recorded.length > 0 ? [makeSlice(sweep, 0, recorded)] : [];
   const written: TrialRecord[] = [];
@@ -56,6 +59,7 @@ async function recordIn({ found, recorded = [], unseen = [], generation = 1, fai
     },
     list: async (_: unknown, { labelSelector = '' }: ListQuery) => ({
       items: pods
+        .filter((pod) => !gone.includes(pod))
         .filter(({ metadata }) => metadata.uid.startsWith(`pod-job-${/trial=(\d+)$/.exec(labelSelector)?.[1]}-`))
         .map((pod) =>
           later.has(pod.metadata.uid) ? { ...pod, metadata: { ...pod.metadata, resourceVersion: '2' } } : pod,
@@ -92,6 +96,13 @@ test('when too many failed, those that run are recorded as stopped, beside the f
 test('a failure that may be none stops nothing: a watch may be half-open, and a record is for ever', async () => {
   const doubtful = crashed(0);
   const { said, againInMs } = await recordIn({ found: [doubtful, running(1)], unseen: [doubtful.pod] });
+  assert.deepEqual(said, []);
+  assert.equal(againInMs, 250);
+});
+
+test('nor does one whose Pod is gone by now: it may have been evicted, and another one takes its place', async () => {
+  const doubtful = crashed(0);
+  const { said, againInMs } = await recordIn({ found: [doubtful, running(1)], gone: [doubtful.pod] });
   assert.deepEqual(said, []);
   assert.equal(againInMs, 250);
 });

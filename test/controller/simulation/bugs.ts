@@ -1,4 +1,4 @@
-import { openCaches } from '../../../src/controller/caches.ts';
+import { type OpenCaches, openCaches } from '../../../src/controller/caches.ts';
 import { type ClusterSweep, isValid, readSweep } from '../../../src/controller/cluster-sweep.ts';
 import { isOurs, parseJobName } from '../../../src/controller/job.ts';
 import { HASH_ANNOTATION, ownerReferenceTo, TRIAL_LABEL } from '../../../src/controller/labels.ts';
@@ -18,6 +18,29 @@ function withCalls(change: (real: Cluster) => Partial<Cluster>): Mutation {
 }
 
 let suffix = 0;
+
+/** Who looks at the Pods of a trial once more sees what the watch has told, and no more. */
+function believingTheWatch(): Mutation {
+  let caches: OpenCaches | undefined;
+  return {
+    caches: (options) => {
+      caches = openCaches(options);
+      return caches;
+    },
+    cluster: (wire, options) => {
+      const real = openCluster(wire, options);
+      const list: Cluster['list'] = async (kind, query, how) => {
+        const page = await real.list(kind, query, how);
+        const [, uid, trial] = /sweep-uid=(.+),.*trial=(\d+)$/.exec(query.labelSelector ?? '') ?? [];
+        const [sweep] = (uid !== undefined && caches?.sweeps.byIndex(uid)) || [];
+        if (kind.plural !== 'pods' || !sweep) return page;
+        const pods = caches?.read(sweep.metadata, new Set()).pods ?? [];
+        return { ...page, items: pods.filter(({ metadata }) => metadata.labels?.[TRIAL_LABEL] === trial) as never };
+      };
+      return Object.assign(Object.create(real), { list });
+    },
+  };
+}
 
 /** The controller believes that Jobs of its names are its own, where it should look twice. */
 function takingAsOurs(isMeant: (job: Job) => boolean): Mutation {
@@ -157,6 +180,7 @@ export const BUGS: Readonly<Record<string, Mutation | (() => Mutation)>> = {
       return Object.assign(Object.create(caches), { caughtUp });
     },
   },
+  'no look at the Pods before a trial is given up: one that runs is taken for one that never began': believingTheWatch,
   'no read of the Sweep before a create: one that is suspended or gone gets Jobs': {
     caches: (options) => openCaches(options),
     cluster: (wire, options) => {

@@ -16,6 +16,7 @@ export interface OracleOptions {
   readonly deleteDelayMs: number;
   /** Absent: nobody runs for a lease. */
   readonly renewMs: number | undefined;
+  readonly startDeadlineMs: number;
 }
 
 interface Spec {
@@ -62,6 +63,9 @@ export class Oracle {
   readonly #paced = new Map<string, number>();
   /** Pods and Jobs, by UID. */
   readonly #ended = new Map<string, { readonly at: number; readonly sweepUID: string | undefined }>();
+  /** When a Pod got its node, and how long after that its container began, by UID. */
+  readonly #scheduled = new Map<string, number>();
+  readonly #startMs = new Map<string, number>();
 
   constructor(options: OracleOptions) {
     this.#options = options;
@@ -103,8 +107,19 @@ export class Oracle {
     if (event.plural === 'sweeps') this.#sweep(event, write);
     if (event.plural === 'jobs') this.#job(event, actor, write);
     if (event.plural === 'trialresultslices') this.#slice(event, actor, write);
+    if (event.plural === 'pods') this.#noteStart(event.object);
     if (event.plural === 'pods' && isEnded(event.object)) this.#noteEnd(event.object);
     if (event.plural === 'jobs' && isOver(event.object)) this.#noteEnd(event.object);
+  }
+
+  #noteStart(pod: Stored): void {
+    const { uid } = pod.metadata;
+    const now = this.#options.now();
+    const spec = isObject(pod.spec) ? pod.spec : {};
+    if (spec.nodeName !== undefined && !this.#scheduled.has(uid)) this.#scheduled.set(uid, now);
+    const status = isObject(pod.status) ? pod.status : {};
+    if (status.containerStatuses === undefined || this.#startMs.has(uid)) return;
+    this.#startMs.set(uid, now - (this.#scheduled.get(uid) ?? now));
   }
 
   #noteEnd({ metadata: { uid, labels } }: Stored): void {
@@ -238,7 +253,7 @@ export class Oracle {
   }
 
   #record(sweep: KnownSweep, record: TrialRecord): void {
-    const { trial, outcome, attemptUID } = record;
+    const { trial, outcome, attemptUID, reason } = record;
     if (sweep.recorded.has(trial)) this.say('INV-2', `trial ${trial} has a second record`);
     else sweep.recorded.set(trial, { at: this.#options.now(), record });
     const pods = this.#options.server.store.list('pods').filter((pod) => isOfSweep(pod, sweep.uid));
@@ -258,6 +273,10 @@ export class Oracle {
       if (!pod && this.#ended.get(attemptUID)?.sweepUID !== sweep.uid)
         this.say('INV-2', `trial ${trial}: the result of no Pod of this Sweep`);
     } else if (outcome === 'Failed') {
+      const isLate = /^StartDeadlineExceeded/.test(reason);
+      const startMs = this.#startMs.get(attemptUID);
+      if (isLate && startMs !== undefined && startMs < this.#options.startDeadlineMs)
+        this.say('1.2', `trial ${trial}: recorded as never started, although its Pod began in time`);
       // What a Pod says whose Job somebody has deleted is garbage: the trial was lost with the Job, and ran again.
       const jobs = new Set(this.#options.server.store.list('jobs').map(({ metadata }) => metadata.uid));
       const lost = pods.find(
@@ -265,7 +284,9 @@ export class Oracle {
           trialOf(pod) === trial &&
           resultOf(pod)?.trial === trial &&
           this.#hasLasted(pod) &&
-          pod.metadata.ownerReferences?.some(({ uid }) => jobs.has(`${uid}`)),
+          pod.metadata.ownerReferences?.some(({ uid }) => jobs.has(`${uid}`)) &&
+          // One that began too late may have a result by the time the record arrives.
+          !(isLate && pod.metadata.uid === attemptUID),
       );
       if (lost)
         this.say(

@@ -39,9 +39,9 @@ export class People {
   }
 
   createSweep(): void {
-    const { trials, parallelism, maxFailedTrials } = this.#scenario;
+    const { trials, parallelism, maxFailedTrials, startDeadlineSeconds } = this.#scenario;
     const variant = this.#dice.chance(0.5) ? this.#variants : ++this.#variants;
-    const study = buildStudy({ trials, parallelism, maxFailedTrials, variant });
+    const study = buildStudy({ trials, parallelism, maxFailedTrials, startDeadlineSeconds, variant });
     if (this.#isRepaired) this.#removeStrays(); // orphans of the one before
     this.#as(() => this.#server.store.create(SWEEP, study));
   }

@@ -41,6 +41,10 @@ export interface Scenario {
   readonly watchTroubles: readonly WatchTrouble[];
   readonly deeds: readonly { readonly atMs: number; readonly deed: Deed }[];
   readonly fates: readonly (readonly [number, PodFate])[];
+  /** From its node to the beginning of a Pod's container. */
+  readonly startMs: readonly [number, number];
+  /** Undefined: what a Sweep has by default, which is longer than any scenario. */
+  readonly startDeadlineSeconds: number | undefined;
   readonly runMs: readonly [number, number];
   /** Of the Pods that ended. */
   readonly collected: number;
@@ -128,8 +132,24 @@ export function scenarioOf(seed: number): Scenario {
       [0, 0],
       [100, 9_000],
     ]),
+    ...startOf(dice),
   };
 }
+
+/** Drawn last: what the seeds decided before it was there stays as it was. */
+function startOf(dice: Dice): Pick<Scenario, 'startMs' | 'startDeadlineSeconds'> & Partial<Scenario> {
+  if (!dice.chance(0.3)) return { startMs: SOON, startDeadlineSeconds: undefined };
+  if (dice.chance(0.5)) return { startMs: [500, 25_000], startDeadlineSeconds: dice.whole(2, 20) };
+  // All begin in time: only who is told late takes one of them, that trains for long, for one that never began.
+  const late = {
+    watchTroubles: ['delay'],
+    runMs: [5_000, 30_000],
+    maxFailedTrials: dice.pick([0, undefined]),
+  } as const;
+  return { startMs: [500, 3_000], startDeadlineSeconds: dice.whole(4, 10), ...late };
+}
+
+const SOON = [50, 1_000] as const;
 
 /** The same study without any trouble: every row of the crash table is measured by it. */
 export function calmScenario(seed: number, changes: Partial<Scenario> = {}): Scenario {
@@ -137,6 +157,8 @@ export function calmScenario(seed: number, changes: Partial<Scenario> = {}): Sce
     ...{ seed, trials: 6, parallelism: 2, maxFailedTrials: undefined, controllers: 1, lease: true },
     ...{ collidingNames: false, faultMs: 0, troubleRate: 0, troubles: [], watchTroubles: [], deeds: [], fates: [] },
     ...{
+      startMs: SOON,
+      startDeadlineSeconds: undefined,
       runMs: [1_000, 1_000],
       collected: 0,
       diverged: 0,

@@ -109,6 +109,7 @@ class Simulation {
         if (!sweep || sweep.metadata.uid !== pod.metadata.labels?.['cnn-sweep.dev/sweep-uid']) return '';
         return messageOf(parseStudy(sweep), pod, diverged[trialOf(pod)] ?? false);
       },
+      startMs: scenario.startMs,
       runMs: () => run.between(...scenario.runMs),
       isCollected: (each) => each.chance(scenario.collected),
       garbageMs: scenario.garbageMs,
@@ -118,6 +119,7 @@ class Simulation {
     this.#oracle = new Oracle({
       ...{ server, workload, deleteDelayMs, now: () => clock.now() },
       renewMs: lease ? LEASE.renewMs : undefined,
+      startDeadlineMs: (scenario.startDeadlineSeconds ?? Number.POSITIVE_INFINITY) * 1000,
     });
     this.#people = new People({ server, workload, clock, dice: dice.fork(), scenario });
     this.#troubles = new Troubles({

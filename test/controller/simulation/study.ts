@@ -16,18 +16,21 @@ export interface StudyOptions {
   readonly trials: number;
   readonly parallelism: number;
   readonly maxFailedTrials?: number | undefined;
+  readonly startDeadlineSeconds?: number | undefined;
   /** Another grid of the same size. */
   readonly variant?: number;
 }
 
 /** The object that a person creates. */
-export function buildStudy({ trials, parallelism, maxFailedTrials, variant = 0 }: StudyOptions): JsonObject {
+export function buildStudy(options: StudyOptions): JsonObject {
+  const { trials, parallelism, maxFailedTrials, startDeadlineSeconds, variant = 0 } = options;
   const seed = Array.from({ length: trials }, (_, at) => at + 100 * variant);
   const spec = {
     grid: [{ ...makeGrid({ seed }) }],
     training: { dataset: 'cifar10', epochs: EPOCHS, batchSize: 4, learningRate: 0.001, momentum: 0.9, seed: 0 },
     parallelism,
     ...(maxFailedTrials !== undefined && { maxFailedTrials }),
+    ...(startDeadlineSeconds !== undefined && { trainer: { startDeadlineSeconds } }),
   };
   return { apiVersion: 'cnn-sweep.dev/v1alpha1', kind: 'Sweep', metadata: {}, spec } as unknown as JsonObject;
 }

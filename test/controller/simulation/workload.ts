@@ -20,6 +20,8 @@ export interface WorkloadOptions {
   readonly fateOf: (trial: number, dice: Dice) => PodFate;
   /** What the trainer of that Pod writes at its end. */
   readonly resultOf: (pod: Stored) => string;
+  /** From its node to its container. */
+  readonly startMs: readonly [number, number];
   readonly runMs: () => number;
   /** Whether the Pod is removed soon after its end. */
   readonly isCollected: (dice: Dice) => boolean;
@@ -149,7 +151,7 @@ export class Workload {
   #schedule(pod: Stored): void {
     const conditions = [{ type: 'PodScheduled', status: 'True' }];
     this.#edit(pod, () => ({ spec: { nodeName: 'n1' }, status: { phase: 'Pending', conditions } }));
-    this.#later('kubelet', 50, 1_000, () => this.#run(pod));
+    this.#later('kubelet', ...this.#options.startMs, () => this.#run(pod));
   }
 
   #run(pod: Stored): void {
