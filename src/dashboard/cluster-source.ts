@@ -32,6 +32,12 @@ export interface ClusterSource {
   stop(): Promise<void>;
 }
 
+interface Trouble {
+  readonly plural: string;
+  readonly namespace: string | undefined;
+  readonly atMs: number;
+}
+
 const LOOK_MS = 1_000;
 
 /** Shows what the cluster has of Sweeps, their records, Jobs and Pods. While the API server is away what was seen goes on to be shown,
@@ -50,8 +56,8 @@ class RunningSource implements ClusterSource {
   readonly #reader = new SweepReader();
   readonly #sliceReaders = new Map<string, SliceReader>();
   readonly #reflectors: Readonly<Record<string, Reflector>>;
-  /** When each kind was last in trouble. */
-  readonly #troubles = new Map<string, number>();
+  /** What was in trouble and has not been heard of since: each kind in each namespace. */
+  readonly #troubles = new Map<string, Trouble>();
   #cancelLook: () => void = () => undefined;
   readonly synced: Promise<void>;
 
@@ -197,18 +203,23 @@ class RunningSource implements ClusterSource {
   #inTrouble({ plural, namespace, error, waitMs }: ReflectorProblem): void {
     const { log, timers, store, now = () => new Date() } = this.#options;
     log.warn('watch failed', { kind: plural, namespace, error, waitMs });
-    this.#troubles.set(plural, timers.now());
-    if (store.stale('kubernetes') === undefined) store.setStale('kubernetes', now().toISOString());
+    this.#troubles.set(`${plural}/${namespace ?? ''}`, { plural, namespace, atMs: timers.now() });
+    const since = store.stale('kubernetes', namespace) ?? now().toISOString();
+    store.setStale('kubernetes', since, namespace);
   }
 
   /** A kind is well again when a byte came since its last trouble. */
   #look(): void {
-    const { timers, store } = this.#options;
-    for (const [plural, atMs] of this.#troubles) {
+    const { timers, store, namespaces = [undefined] } = this.#options;
+    for (const [key, { plural, namespace, atMs }] of this.#troubles) {
       const reflector = this.#reflectors[plural];
-      if (reflector?.isSynced && reflector.quietMs < timers.now() - atMs) this.#troubles.delete(plural);
+      const isListed = namespace === undefined ? reflector?.isSynced : reflector?.isListed(namespace);
+      if (reflector && isListed && reflector.quietMs(namespace) < timers.now() - atMs) this.#troubles.delete(key);
     }
-    if (this.#troubles.size === 0) store.setStale('kubernetes', null);
+    const troubled = new Set([...this.#troubles.values()].map(({ namespace }) => namespace));
+    for (const namespace of namespaces) {
+      if (!troubled.has(namespace)) store.setStale('kubernetes', null, namespace);
+    }
     this.#cancelLook = timers.after(LOOK_MS, () => this.#look());
   }
 }

@@ -50,7 +50,7 @@ export class Store {
   #sorted: readonly SweepEntry[] | undefined;
   readonly #early = new EarlyMeasurements();
   readonly #listeners = new Set<() => void>();
-  readonly #stale = new Map<string, string>();
+  readonly #stale = new Map<string, { readonly since: string; readonly namespace: string | undefined }>();
   readonly #notes = new Map<string, string>();
   readonly #goneUIDs = new Set<string>();
   #gone: Gone[] = [];
@@ -95,7 +95,7 @@ export class Store {
     }
     if (known) this.#forget(known);
     const entry = new SweepEntry(input, this.#next());
-    entry.staleSince = this.staleSince;
+    entry.staleSince = this.#staleSinceOf(input.namespace);
     entry.commonNotes = [...this.#notes.values()];
     this.#byKey.set(key, entry);
     this.#sorted = undefined;
@@ -221,13 +221,20 @@ export class Store {
     this.#tell();
   }
 
-  /** A source is out of reach, or back. @param source `kubernetes`, `nats` @param since RFC 3339; null: it is live */
-  setStale(source: string, since: string | null): void {
-    if ((this.#stale.get(source) ?? null) === since) return;
-    if (since === null) this.#stale.delete(source);
-    else this.#stale.set(source, since);
+  /** A source is out of reach, or back.
+   * @param source `kubernetes`, `nats`
+   * @param since RFC 3339; null: it is live
+   * @param namespace of which it tells nothing; absent: of none
+   */
+  setStale(source: string, since: string | null, namespace?: string): void {
+    if ((this.stale(source, namespace) ?? null) === since) return;
+    const key = `${source}/${namespace ?? ''}`;
+    if (since === null) this.#stale.delete(key);
+    else this.#stale.set(key, { since, namespace });
     for (const entry of this.#byUID.values()) {
-      entry.staleSince = this.staleSince;
+      const staleSince = this.#staleSinceOf(entry.namespace);
+      if (entry.staleSince === staleSince) continue;
+      entry.staleSince = staleSince;
       entry.revision = this.#next();
     }
     this.#tell();
@@ -235,12 +242,14 @@ export class Store {
 
   // What the API reads.
 
-  stale(source: string): string | undefined {
-    return this.#stale.get(source);
+  /** Since when, as `setStale` was told. */
+  stale(source: string, namespace?: string): string | undefined {
+    return this.#stale.get(`${source}/${namespace ?? ''}`)?.since;
   }
 
-  get staleSince(): string | null {
-    return [...this.#stale.values()].reduce<string | null>((a, b) => (a === null || b < a ? b : a), null);
+  #staleSinceOf(namespace: string): string | null {
+    const all = [...this.#stale.values()].filter((each) => (each.namespace ?? namespace) === namespace);
+    return all.reduce<string | null>((first, { since }) => (first === null || since < first ? since : first), null);
   }
 
   /** By namespace and name. */

@@ -43,9 +43,9 @@ export interface Reflector {
   isListed(namespace: string): boolean;
   /** Whether the cache holds all that was written to the namespace up to this version of the kind. */
   reached(namespace: string, resourceVersion: string): boolean;
-  /** Longest time without a byte of what was asked for, over the namespaces: two minutes are too long. */
-  readonly quietMs: number;
-  /** The same without any answer of the API server. One that refuses, or asks to wait, is there: another process would hear no more. */
+  /** How long no byte came of what was asked for: two minutes are too long. @param namespace absent: the longest of all */
+  quietMs(namespace?: string): number;
+  /** Longest time without any answer of the API server. One that refuses, or asks to wait, is there: another process would hear no more. */
   readonly silentMs: number;
   stop(): Promise<void>;
 }
@@ -77,8 +77,9 @@ export function startReflector<T extends KubernetesObject>(options: ReflectorOpt
     },
     isListed: (namespace) => followerOf(namespace)?.isSynced ?? false,
     reached: (namespace, resourceVersion) => followerOf(namespace)?.reached(parseVersion(resourceVersion)) ?? false,
-    get quietMs() {
-      return Math.max(0, ...all.map((follower) => follower.quietMs));
+    quietMs: (namespace) => {
+      const meant = namespace === undefined ? all : [followerOf(namespace)];
+      return Math.max(0, ...meant.map((follower) => follower?.quietMs ?? 0));
     },
     get silentMs() {
       return Math.max(0, ...all.map((follower) => follower.silentMs));

@@ -299,6 +299,25 @@ for (const closed of [NAMESPACE, OTHER]) {
   });
 }
 
+for (const closed of [NAMESPACE, OTHER]) {
+  test(`when ${closed} may not be read any more, what is shown of it may be old, and nothing else`, async (t) => {
+    const world = await open(t);
+    world.createSweep();
+    await world.clock.advance(5_000);
+    let isClosed: boolean = true;
+    world.server.fault = ({ namespace }) =>
+      isClosed && namespace === closed ? { kind: 'refuse', status: 403 } : undefined;
+    for (const watch of [...world.server.watches]) watch.cut();
+    await world.clock.advance(60_000);
+    const since = world.entry().summary().staleSince;
+    assert.equal(since !== null, closed === NAMESPACE, `${since}`);
+    assert.ok(since === null || Date.parse(since) - Date.UTC(2026, 10, 25) < 10_000, `${since}`);
+    isClosed = false;
+    await world.clock.advance(60_000);
+    assert.equal(world.entry().summary().staleSince, null);
+  });
+}
+
 test('of two records of a trial that in the lower slice counts; one of another network, or that does not decode, is named', async (t) => {
   const world = await open(t);
   const uid = world.createSweep();
