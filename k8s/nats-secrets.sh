@@ -22,13 +22,16 @@ fi
 secret=$name-tls
 if ! has "$@"; then
   host=$name.$namespace
-  cd "$folder"
-  openssl ecparam -name prime256v1 -genkey -noout -out ca.key
-  openssl req -x509 -new -key ca.key -days 3650 -subj "/CN=$name authority" -out ca.crt
-  openssl ecparam -name prime256v1 -genkey -noout -out tls.key
-  openssl req -new -key tls.key -subj "/CN=$name" -out tls.csr
-  echo "subjectAltName=DNS:$name,DNS:$host,DNS:$host.svc,DNS:$host.svc.cluster.local" >names
-  openssl x509 -req -in tls.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 3650 -extfile names -out tls.crt 2>/dev/null
+  # kubectl stays where it was called: a path to its configuration may begin there.
+  (
+    cd "$folder"
+    openssl ecparam -name prime256v1 -genkey -noout -out ca.key
+    openssl req -x509 -new -key ca.key -days 3650 -subj "/CN=$name authority" -out ca.crt
+    openssl ecparam -name prime256v1 -genkey -noout -out tls.key
+    openssl req -new -key tls.key -subj "/CN=$name" -out tls.csr
+    echo "subjectAltName=DNS:$name,DNS:$host,DNS:$host.svc,DNS:$host.svc.cluster.local" >names
+    openssl x509 -req -in tls.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 3650 -extfile names -out tls.crt 2>/dev/null
+  )
   kubectl "$@" --namespace "$namespace" create secret generic "$secret" --type=kubernetes.io/tls \
-    --from-file=tls.crt --from-file=tls.key --from-file=ca.crt
+    --from-file="$folder/tls.crt" --from-file="$folder/tls.key" --from-file="$folder/ca.crt"
 fi

@@ -50,6 +50,11 @@ export function attemptEnd(facts: AttemptFacts, limits: AttemptLimits, waits: Wa
   return tooManyDisruptions(facts, limits) ?? neverStarts(facts, limits, waits);
 }
 
+/** Whether its trainer has ended with exit 0, which its Job has yet to say: it may have left a result. */
+export function hasEndedWell({ pods }: Pick<AttemptFacts, 'pods'>): boolean {
+  return pods.some((pod) => endedPod(pod)?.terminated.exitCode === 0);
+}
+
 /** Whether the Job itself is over: none of its Pods runs any more. */
 export function isJobOver(job: Job): boolean {
   return endOf(job) !== undefined;
@@ -111,8 +116,10 @@ function withoutPod({ type, reason, message = '' }: ObjectCondition, disrupted: 
 }
 
 function tooManyDisruptions(facts: AttemptFacts, { maxDisruptions }: AttemptLimits): AttemptEnd | undefined {
-  // A Job without retries lives on only if its Pod was disrupted, so each Pod but one was.
-  const disruptions = Math.max(facts.podsSeen - 1, facts.pods.filter(isDisrupted).length);
+  if (hasEndedWell(facts)) return undefined;
+  // A Job without retries lives on only if its Pod was disrupted, so each Pod but one was. One that is about to go may still end well.
+  const disrupted = facts.pods.filter((pod) => endedPod(pod)?.disrupted);
+  const disruptions = Math.max(facts.podsSeen - 1, disrupted.length);
   if (disruptions <= maxDisruptions) return undefined;
   const message = `its Pod was evicted or preempted ${disruptions} times; spec.trainer.maxDisruptions allows ${maxDisruptions}`;
   return failed('TooManyDisruptions', message, { pod: facts.pods.at(-1) });

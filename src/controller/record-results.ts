@@ -3,6 +3,7 @@ import { SLICES } from '../shared/kinds.ts';
 import type { SliceObject } from '../shared/objects.ts';
 import { isOverLimit } from '../sweep/plan.ts';
 import type { TrialRecord } from '../sweep/slice.ts';
+import { hasEndedWell } from './attempt-end.ts';
 import { limitsOf } from './cluster-sweep.ts';
 import type { RunningAttempt } from './fate.ts';
 import { gpusOf } from './gpus.ts';
@@ -25,12 +26,20 @@ const TAKEN_MS = 30_000;
  * @returns when to try again, undefined if nothing is left
  */
 export async function record(turn: Turn): Promise<number | undefined> {
+  const { memory } = turn;
+  const doubts: ApiError[] = [];
+  let againInMs: number | undefined;
   try {
-    return await recordAll(turn);
+    againInMs = await recordAll(turn, doubts);
   } catch (error) {
-    if (error instanceof ApiError) turn.memory.unrecorded = sayUnrecorded(error);
+    if (error instanceof ApiError) memory.unrecorded = sayUnrecorded('results cannot be recorded', error);
     throw error;
   }
+  // What is sure is recorded by now: one Pod that nobody can ask for holds up no other trial's result.
+  const [doubt] = doubts;
+  if (!doubt) return againInMs;
+  memory.unrecorded = sayUnrecorded('failures cannot be confirmed', doubt);
+  throw doubt;
 }
 
 /** Where nothing runs, no more will come to be written with it. */
@@ -39,12 +48,12 @@ function waitOf({ memory: { sliceWrites }, plan, snapshot }: Turn): number {
   return isDrained ? sliceWrites.leastMs : sliceWrites.leftMs;
 }
 
-function sayUnrecorded(error: ApiError): Stuck {
+function sayUnrecorded(what: string, error: ApiError): Stuck {
   const reason = explainJobRefusal(error) ?? 'NoProgress';
-  return { reason, message: `results cannot be recorded: ${error.message}` };
+  return { reason, message: `${what}: ${error.message}` };
 }
 
-async function recordAll(turn: Turn): Promise<number | undefined> {
+async function recordAll(turn: Turn, doubts: ApiError[]): Promise<number | undefined> {
   const { memory, sweep, snapshot, slices, log, timers } = turn;
   const stops = stopsOf(turn);
   if (snapshot.toRecord.length === 0 && stops.length === 0) {
@@ -54,8 +63,8 @@ async function recordAll(turn: Turn): Promise<number | undefined> {
   const waitMs = waitOf(turn);
   if (waitMs > 0) return waitMs;
 
-  const ended = await withoutDoubtful(turn);
-  const stopped = (await isOverFor(turn, ended)) ? stops.map((facts) => stoppedRecord(facts, sayStopped(turn))) : [];
+  const ended = await withoutDoubtful(turn, doubts);
+  const stopped = (await isOverFor(turn, ended)) ? await stopAll(turn, stops, doubts) : [];
   const records = [...ended, ...stopped];
   const left = snapshot.toRecord.length + stops.length > records.length ? LOOK_AGAIN_MS : undefined;
   if (records.length === 0) return left;
@@ -76,12 +85,31 @@ async function recordAll(turn: Turn): Promise<number | undefined> {
 }
 
 /** Without failures that may be none: of a trial with a Pod whose end was not seen. */
-async function withoutDoubtful(turn: Turn): Promise<TrialRecord[]> {
+async function withoutDoubtful(turn: Turn, doubts: ApiError[]): Promise<TrialRecord[]> {
   const { toRecord } = turn.snapshot;
   const isSure = await all(
-    toRecord.map(async ({ outcome, trial }) => outcome !== 'Failed' || (await podsAreSeen(turn, trial))),
+    toRecord.map(async ({ outcome, trial }) => outcome !== 'Failed' || (await isSeen(turn, trial, doubts))),
   );
   return toRecord.filter((_, at) => isSure[at]);
+}
+
+/** The records of those that have no result: one that has ended well is not stopped any more, and its result comes with its Job's end. */
+async function stopAll(turn: Turn, stops: readonly RunningAttempt[], doubts: ApiError[]): Promise<TrialRecord[]> {
+  const isSure = await all(
+    stops.map(async (facts) => !hasEndedWell(facts) && (await isSeen(turn, facts.trial.trial, doubts))),
+  );
+  return stops.filter((_, at) => isSure[at]).map((facts) => stoppedRecord(facts, sayStopped(turn)));
+}
+
+/** Whether the cache shows a trial's Pods as they are; not, if the API server does not say. */
+async function isSeen(turn: Turn, trial: number, doubts: ApiError[]): Promise<boolean> {
+  try {
+    return await podsAreSeen(turn, trial);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    doubts.push(error);
+    return false;
+  }
 }
 
 /** Attempts that the plan stops; not of a trial whose record cannot be read: it has one. */
@@ -110,7 +138,11 @@ async function writeSlice(turn: Turn, write: SliceWrite): Promise<string | undef
   if (write.kind === 'append') {
     const slice = slices.find(({ metadata }) => metadata.name === write.name);
     const written = slice && (await cluster.appendRecords(slice, write.records));
-    return written?.kind === 'written' ? written.object.metadata.resourceVersion : undefined;
+    if (written?.kind === 'written') return written.object.metadata.resourceVersion;
+    // It may have been ourselves, in a request whose answer was lost: nothing is decided before the cache shows it.
+    const live = await cluster.get(SLICES, { namespace: sweep.namespace, name: write.name });
+    if (live) memory.slicesWritten = laterVersion(memory.slicesWritten, live.metadata.resourceVersion);
+    return undefined;
   }
   // A slice of a Sweep that is gone would be nobody's.
   if (!(await isCurrent(turn))) return undefined;
@@ -120,7 +152,11 @@ async function writeSlice(turn: Turn, write: SliceWrite): Promise<string | undef
   if (created.kind === 'created') return created.object.metadata.resourceVersion;
   const { namespace, uid } = sweep;
   const other: SliceObject | undefined = await cluster.get(SLICES, { namespace, name: write.name });
-  if (!other || isOwnedBy(other.metadata, uid)) return undefined;
+  if (!other) return undefined;
+  if (isOwnedBy(other.metadata, uid)) {
+    memory.slicesWritten = laterVersion(memory.slicesWritten, other.metadata.resourceVersion);
+    return undefined;
+  }
   const message = `TrialResultSlice ${write.name}: has the name that the next results need, and is not ours: delete it, or create the Sweep under another name`;
   memory.unrecorded = { reason: 'NameCollision', message };
   memory.sliceWrites.pause(TAKEN_MS);

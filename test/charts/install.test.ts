@@ -277,7 +277,9 @@ suite('on a real API server', { skip: SKIP, timeout: 600_000 }, () => {
     const secretsFor = () => execute('sh', [path.join(CHART, '../k8s/nats-secrets.sh'), 'team'], environment);
     const kubectl = path.dirname(await programPath('kubectl'));
     const environment = {
-      env: { ...process.env, KUBECONFIG: cluster.kubeconfig, PATH: `${kubectl}:${process.env.PATH}` },
+      // As many have it: a path that begins where they are.
+      cwd: path.dirname(cluster.kubeconfig),
+      env: { ...process.env, KUBECONFIG: path.basename(cluster.kubeconfig), PATH: `${kubectl}:${process.env.PATH}` },
     };
     const data = async (name: string) => at(await get('secret', name, '--namespace=team'), 'data');
     await secretsFor();

@@ -201,12 +201,19 @@ const CASES: Readonly<Record<string, { values: Values; want: (objects: readonly 
     },
   },
   'what a trial is given by default goes to the controller, and can be nothing': {
-    values: { trainer: { resources: { limits: null, requests: { cpu: 2, memory: null } } } },
+    values: { trainer: { resources: { limits: null, requests: { cpu: 0.5, memory: null } } } },
     want: (objects) =>
       assert.deepEqual(
         argsOf(objects).filter((each) => /limits|requests/.test(each)),
-        ['--trainer-requests={"cpu":2}'],
+        ['--trainer-requests={"cpu":0.5}'],
       ),
+  },
+  'a Pod may use more than it requests before another one comes': {
+    values: { dashboard: { autoscaling: { enabled: true, targetCPUUtilizationPercentage: 400 } } },
+    want: (objects) => {
+      const scaler = find(objects, 'HorizontalPodAutoscaler', 'cnn-sweep-dashboard');
+      assert.match(JSON.stringify(at(scaler, 'spec')), /"averageUtilization":400/);
+    },
   },
   'two replicas come with a budget that never blocks a drain, and rather on different nodes': {
     values: { controller: { replicas: 2 } },

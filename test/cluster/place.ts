@@ -159,17 +159,18 @@ export class Place {
   /** Starts it again when it has ended, as a Deployment does. @returns what ends that */
   supervise(kubeconfig?: string): () => Promise<void> {
     const stopping = new AbortController();
+    const stop = Promise.withResolvers<void>();
     const work = (async () => {
       while (!stopping.signal.aborted) {
         const controller = await this.start(LEASE, kubeconfig).catch(() => undefined);
         if (!controller) continue;
-        const stop = new Promise<void>((resolve) => stopping.signal.addEventListener('abort', () => resolve()));
-        await Promise.race([controller.ended, stop]);
+        await Promise.race([controller.ended, stop.promise]);
         if (stopping.signal.aborted) await controller.stop();
       }
     })();
     return async () => {
       stopping.abort();
+      stop.resolve();
       await work;
     };
   }
@@ -254,7 +255,9 @@ export class Place {
 
   /** What controllers asked for here. */
   async audit() {
-    const lines = (await readFile(this.#places.own.api.auditLog, 'utf8')).trim().split('\n');
+    const text = await readFile(this.#places.own.api.auditLog, 'utf8');
+    // The last line may still be being written, for as long as its API server stands still.
+    const lines = text.split('\n').slice(0, -1);
     return lines.flatMap((line) => {
       const { verb, objectRef, responseStatus, userAgent } = JSON.parse(line) as AuditEvent;
       if (userAgent !== 'cnn-sweep' || objectRef?.namespace !== this.namespace) return [];

@@ -220,6 +220,16 @@ const cases: Record<string, Case> = {
     want: 'TooManyDisruptions!',
     says: /11 times.*allows 10/,
   },
+  'a Pod that is about to be disrupted may end well': {
+    podsSeen: 11,
+    pods: Array.from({ length: 11 }, (_, at) => ({ uid: `pod-${at}`, state: RUNNING, conditions: [DISRUPTED] })),
+    want: undefined,
+  },
+  'one that has ended well within its time of grace was not disrupted, though its Job has yet to say so': {
+    podsSeen: 50,
+    pods: [{ state: exited(0, { message: result }), conditions: [DISRUPTED] }],
+    want: undefined,
+  },
   'a result counts after any number of disruptions': {
     job: { end: 'Complete' },
     podsSeen: 50,

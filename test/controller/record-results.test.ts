@@ -27,6 +27,7 @@ function recording({
   recorded: number;
   writeMs: number;
   createSlice?: () => Promise<unknown>;
+  appendRecords?: () => Promise<unknown>;
   get?: () => Promise<unknown>;
 }) {
   let nowMs = 0;
@@ -129,6 +130,15 @@ test('whatever becomes of a slice that was sent, the Sweep counts as one that ha
   assert.equal(exists.memory.slicesWritten, '0');
   await exists.turn(exists.ended(25, 1));
   assert.equal(exists.memory.slicesWritten, '1');
+  // Or by a write of ours whose answer was lost: what it holds must be seen first.
+  for (const answers of [
+    { recorded: 25, createSlice: async () => ({ kind: 'exists' }) },
+    { recorded: 3, appendRecords: async () => ({ kind: 'conflict' }) },
+  ]) {
+    const written = recording({ writeMs: 0, get: async () => makeSlice(sweep, 0, [], '77'), ...answers });
+    await written.turn(written.ended(25, 1));
+    assert.equal(written.memory.slicesWritten, '77');
+  }
   const lost = recording({
     ...{ recorded: 25, writeMs: 0 },
     createSlice: async () => {

@@ -17,6 +17,7 @@ import {
   makeRecord,
   makeSlice,
   makeSnapshot,
+  makeSucceeded,
   RUNNING,
 } from './builders.ts';
 
@@ -34,6 +35,8 @@ interface Scene {
   readonly unseen?: readonly Pod[];
   /** Pods whose end no watch has told. */
   readonly gone?: readonly Pod[];
+  /** Trials whose Pods may not be listed. */
+  readonly unlisted?: readonly number[];
   readonly generation?: number;
   readonly fails?: ApiError;
   readonly memory?: TurnMemory;
@@ -41,7 +44,8 @@ interface Scene {
 
 /** A turn's recording, on an API server that has these objects. */
 async function recordIn(scene: Scene) {
-  const { found, recorded = [], unseen = [], gone = [], generation = 1, fails, memory = freshMemory() } = scene;
+  const { found, recorded = [], unseen = [], gone = [], unlisted = [], generation = 1, fails } = scene;
+  const { memory = freshMemory() } = scene;
   const [jobs, pods] = [found.map(({ job }) => job), found.map(({ pod }) => pod)];
   const slices = recorded.length > 0 ? [makeSlice(sweep, 0, recorded)] : [];
   const written: TrialRecord[] = [];
@@ -57,14 +61,16 @@ async function recordIn(scene: Scene) {
       requests.push('get sweep');
       return { metadata: { uid: sweep.uid, generation } };
     },
-    list: async (_: unknown, { labelSelector = '' }: ListQuery) => ({
-      items: pods
+    list: async (_: unknown, { labelSelector = '' }: ListQuery) => {
+      if (unlisted.some((trial) => labelSelector.endsWith(`trial=${trial}`))) throw UNLISTED;
+      const items = pods
         .filter((pod) => !gone.includes(pod))
         .filter(({ metadata }) => metadata.uid.startsWith(`pod-job-${/trial=(\d+)$/.exec(labelSelector)?.[1]}-`))
         .map((pod) =>
           later.has(pod.metadata.uid) ? { ...pod, metadata: { ...pod.metadata, resourceVersion: '2' } } : pod,
-        ),
-    }),
+        );
+      return { items };
+    },
     createSlice: (slice: SliceObject) => write(makeSlice(sweep, 0, []), slice.records as TrialRecord[]),
     appendRecords: write,
   };
@@ -77,10 +83,16 @@ async function recordIn(scene: Scene) {
     timers: { now: () => 0 },
     plan: planSweep(limitsOf(sweep), snapshot.planState),
   };
-  const againInMs = await record(turn as unknown as Turn);
-  return { againInMs, requests, said: written.map(({ trial, outcome, reason }) => [trial, outcome, reason]) };
+  let problem: unknown;
+  const againInMs = await record(turn as unknown as Turn).catch((error: unknown) => {
+    problem = error;
+    return undefined;
+  });
+  if (problem !== undefined && problem !== UNLISTED) throw problem;
+  return { againInMs, requests, problem, said: written.map(({ trial, outcome, reason }) => [trial, outcome, reason]) };
 }
 
+const UNLISTED = new ApiError({ code: 403, reason: 'Forbidden', message: 'pods is forbidden: User "us" cannot list' });
 const freshMemory = () => new TurnMemory({ now: () => 0 });
 const STOPPED = 'MaxFailedTrialsExceeded: more than 0 trials failed';
 
@@ -118,6 +130,37 @@ test('a sure failure is recorded and stops others, whatever becomes of a doubtfu
     ],
   );
   assert.equal(againInMs, 250);
+});
+
+test('a trial that has ended well is not stopped, though its Job has yet to say so: its result is to come', async () => {
+  const { job, pod } = makeSucceeded(sweep, 1);
+  const open = { job: makeJob(sweep, 1), pod };
+  assert.equal(open.job.metadata.uid, job.metadata.uid);
+  const { said, againInMs } = await recordIn({ found: [crashed(0), open, running(2)] });
+  assert.deepEqual(
+    said.map(([trial, outcome]) => [trial, outcome]),
+    [
+      [0, 'Failed'],
+      [2, 'Stopped'],
+    ],
+  );
+  assert.equal(againInMs, 250);
+});
+
+test('nor is one that may have: a watch may be half-open', async () => {
+  const behind = running(1);
+  for (const scene of [{ unseen: [behind.pod] }, { gone: [behind.pod] }]) {
+    const { said, againInMs } = await recordIn({ found: [crashed(0), behind], ...scene });
+    assert.deepEqual([said.map(([trial]) => trial), againInMs], [[0], 250]);
+  }
+});
+
+test('a Pod that nobody may ask for holds up no other trial’s result, and is named', async () => {
+  const memory = freshMemory();
+  const { said, problem } = await recordIn({ found: [crashed(0), makeSucceeded(sweep, 1)], unlisted: [0], memory });
+  assert.deepEqual(said.map(([trial]) => trial), [1]); // biome-ignore format: one line
+  assert.equal(problem, UNLISTED);
+  assert.equal(memory.unrecorded?.message, `failures cannot be confirmed: ${UNLISTED.message}`);
 });
 
 test('recorded failures are sure', async () => {

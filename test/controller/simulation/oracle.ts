@@ -262,6 +262,10 @@ export class Oracle {
       const failed = [...sweep.recorded.values()].filter((known) => known.record.outcome === 'Failed').length;
       const limit = Math.min(...sweep.specs.map(({ maxFailedTrials }) => maxFailedTrials));
       if (failed <= limit) this.say('1.2', `trial ${trial} was stopped, although no more than ${failed} failed`);
+      const result = pods.find(
+        (pod) => trialOf(pod) === trial && resultOf(pod)?.trial === trial && this.#hasLasted(pod, 500),
+      );
+      if (result) this.say('1.2', `trial ${trial} was stopped beside the result of ${result.metadata.name}`);
     } else if (outcome === 'Succeeded') {
       // Its Pod may be gone: then what is there must still have been a result of that trial, which its hash and UID say.
       const pod = pods.find(({ metadata }) => metadata.uid === attemptUID);
@@ -297,8 +301,8 @@ export class Oracle {
   }
 
   /** Nobody can see what ended a moment ago. */
-  #hasLasted({ metadata }: Stored): boolean {
-    return this.#options.now() - (this.#ended.get(metadata.uid)?.at ?? 0) > 2_000;
+  #hasLasted({ metadata }: Stored, ms = 2_000): boolean {
+    return this.#options.now() - (this.#ended.get(metadata.uid)?.at ?? 0) > ms;
   }
 }
 
