@@ -209,7 +209,9 @@ const CASES: Readonly<Record<string, { values: Values; want: (objects: readonly 
       ),
   },
   'a Pod may use more than it requests before another one comes': {
-    values: { dashboard: { autoscaling: { enabled: true, targetCPUUtilizationPercentage: 400 } } },
+    values: {
+      dashboard: { auth: { mode: 'token' }, autoscaling: { enabled: true, targetCPUUtilizationPercentage: 400 } },
+    },
     want: (objects) => {
       const scaler = find(objects, 'HorizontalPodAutoscaler', 'cnn-sweep-dashboard');
       assert.match(JSON.stringify(at(scaler, 'spec')), /"averageUtilization":400/);
