@@ -77,17 +77,18 @@ function endOfJob(facts: AttemptFacts, condition: ObjectCondition, waits: Waits)
   if (bad) return failed('BadConfiguration', saidBy(bad), bad);
   const oom = counted.find(({ terminated }) => terminated.reason === 'OOMKilled');
   if (oom) return failed('OutOfMemory', OUT_OF_MEMORY, oom);
+
+  const zeros = counted.filter(({ terminated }) => terminated.exitCode === 0);
+  const readings = zeros.map((pod) => readResult(pod, facts));
+  const result = readings.find((reading) => typeof reading !== 'string');
+  // Before the deadline: it may have passed between the end of the Pod and the Job controller's look at it (ADR 17).
+  if (result) return { kind: 'succeeded', result };
   if (deadline)
     return failed(
       'DeadlineExceeded',
       `${condition.message ?? 'the run deadline passed'}${RUN_DEADLINE}`,
       counted.at(-1),
     );
-
-  const zeros = counted.filter(({ terminated }) => terminated.exitCode === 0);
-  const readings = zeros.map((pod) => readResult(pod, facts));
-  const result = readings.find((reading) => typeof reading !== 'string');
-  if (result) return { kind: 'succeeded', result };
   const [zero] = zeros;
   if (zero) return failed('ResultMissing', readings.join('; '), zero);
   const last = counted.at(-1);

@@ -153,6 +153,16 @@ const cases: Record<string, Case> = {
     pods: [{ state: exited(143) }],
     want: 'DeadlineExceeded!',
   },
+  'but a result that is there counts: the deadline passed before its Job was looked at': {
+    job: { end: 'DeadlineExceeded' },
+    pods: [{ state: exited(0, { message: result }) }],
+    want: 'Succeeded',
+  },
+  'one that does not decode is none': {
+    job: { end: 'DeadlineExceeded' },
+    pods: [{ state: exited(0, { message: '{"trial":' }) }],
+    want: 'DeadlineExceeded!',
+  },
   'the run deadline of a Pod that nobody saw': { job: { end: 'DeadlineExceeded' }, want: 'DeadlineExceeded!' },
   'out of memory comes before the run deadline': {
     job: { end: 'DeadlineExceeded' },
